@@ -1,0 +1,6 @@
+//! hookyard receives webhooks, verifies and stores them, and hands them to sandboxed WebAssembly
+//! handlers. `ARCHITECTURE.md` is the map.
+
+pub mod clock;
+pub mod metrics;
+pub mod text;
