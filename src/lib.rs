@@ -3,4 +3,6 @@
 
 pub mod clock;
 pub mod metrics;
+pub mod pointer;
 pub mod text;
+pub mod verify;

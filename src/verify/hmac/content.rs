@@ -1,0 +1,269 @@
+//! The signed text: a template, and what a request puts in its gaps.
+
+use super::place::{Facts, Place};
+use crate::verify::{Refusal, Request, SpecError};
+use http::HeaderName;
+use std::borrow::Cow;
+
+const FIELD: &str = "content";
+
+/// A parsed template. At least one gap is filled from the request.
+#[derive(Debug)]
+pub(super) struct Content(Vec<Part>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Body,
+    Method,
+    Secret,
+    /// The public URL; the request's query follows.
+    Url(String),
+    At(Place),
+}
+
+/// A stretch of the signed text.
+pub(super) enum Piece<'a> {
+    Bytes(Cow<'a, [u8]>),
+    /// The key itself.
+    Secret,
+}
+
+/// What a template may refer to.
+pub(super) struct Terms<'a> {
+    pub timestamp: Option<&'a Place>,
+    pub has_fields: bool,
+    pub public_url: Option<&'a str>,
+}
+
+impl Content {
+    pub fn parse(template: &str, terms: &Terms<'_>) -> Result<Self, SpecError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = template;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, brace) = rest.split_at(at);
+            literal.push_str(before);
+            if let Some(after) = brace.strip_prefix("{{").or_else(|| brace.strip_prefix("}}")) {
+                literal.push_str(&brace[..1]);
+                rest = after;
+                continue;
+            }
+            let Some((term, after)) = brace.strip_prefix('{').and_then(|b| b.split_once('}'))
+            else {
+                return Err(SpecError::new(
+                    FIELD,
+                    "a brace has no partner (`{{` and `}}` stand for braces)",
+                ));
+            };
+            flush(&mut literal, &mut parts);
+            parts.push(terms.part(term)?);
+            rest = after;
+        }
+        literal.push_str(rest);
+        flush(&mut literal, &mut parts);
+        if parts.iter().all(|part| matches!(part, Part::Literal(_) | Part::Secret | Part::Method)) {
+            return Err(SpecError::new(
+                FIELD,
+                "nothing in it depends on the event; most schemes sign `{body}`",
+            ));
+        }
+        Ok(Self(parts))
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.0.iter().filter_map(|part| match part {
+            Part::At(place) => Some(place),
+            _ => None,
+        })
+    }
+
+    pub fn covers_body(&self) -> bool {
+        self.0.contains(&Part::Body)
+    }
+
+    pub fn covers_header(&self, name: &HeaderName) -> bool {
+        self.places().any(|place| matches!(place, Place::Header(signed) if signed == name))
+    }
+
+    pub fn covers(&self, place: &Place) -> bool {
+        self.places().any(|signed| signed == place) || (place.is_in_body() && self.covers_body())
+    }
+
+    /// The text as this request's sender signed it.
+    pub fn fill<'a>(
+        &'a self,
+        facts: &Facts<'a>,
+        request: &'a Request,
+    ) -> Result<Vec<Piece<'a>>, Refusal> {
+        let borrowed = |bytes| Piece::Bytes(Cow::Borrowed(bytes));
+        let pieces = self.0.iter().map(|part| {
+            Ok(match part {
+                Part::Literal(text) => borrowed(text.as_bytes()),
+                Part::Body => borrowed(&request.body),
+                Part::Method => borrowed(request.method.as_str().as_bytes()),
+                Part::Secret => Piece::Secret,
+                Part::Url(url) => {
+                    Piece::Bytes(Cow::Owned([url, facts.head.query_suffix()].concat().into()))
+                }
+                Part::At(place) => Piece::Bytes(match facts.need(place)? {
+                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+                }),
+            })
+        });
+        pieces.collect()
+    }
+}
+
+fn flush(literal: &mut String, parts: &mut Vec<Part>) {
+    if !literal.is_empty() {
+        parts.push(Part::Literal(std::mem::take(literal)));
+    }
+}
+
+impl Terms<'_> {
+    fn part(&self, term: &str) -> Result<Part, SpecError> {
+        match term.split_once(':').map_or((term, None), |(kind, name)| (kind, Some(name))) {
+            ("body", None) => Ok(Part::Body),
+            ("method", None) => Ok(Part::Method),
+            ("secret", None) => Ok(Part::Secret),
+            ("url", None) => self.url(),
+            ("timestamp", None) => match self.timestamp {
+                Some(place) => Ok(Part::At(place.clone())),
+                None => {
+                    Err(SpecError::new(FIELD, "`{timestamp}` needs `timestamp` to say where it is"))
+                }
+            },
+            ("header", Some(name)) => Place::header(FIELD, name).map(Part::At),
+            ("query", Some(key)) => Place::query(FIELD, key).map(Part::At),
+            ("body", Some(pointer)) => Place::body(FIELD, pointer).map(Part::At),
+            ("field", Some(key)) if self.has_fields => Place::field(FIELD, key).map(Part::At),
+            ("field", Some(_)) => {
+                Err(SpecError::new(FIELD, "`{field:…}` needs `signature.parse = \"kv\"`"))
+            }
+            _ => Err(SpecError::new(
+                FIELD,
+                format!(
+                    "`{{{term}}}` is unknown; there are {{body}}, {{timestamp}}, {{url}}, {{method}}, {{secret}}, \
+                     {{header:NAME}}, {{field:KEY}}, {{body:/POINTER}} and {{query:KEY}}"
+                ),
+            )),
+        }
+    }
+
+    fn url(&self) -> Result<Part, SpecError> {
+        let field = "public_url";
+        let Some(url) = self.public_url else {
+            return Err(SpecError::new(
+                field,
+                "this scheme signs the URL, so the URL that the sender calls is needed",
+            ));
+        };
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        match rest {
+            Some(rest) if !rest.is_empty() && !rest.contains(['?', '#']) => {
+                Ok(Part::Url(url.to_owned()))
+            }
+            Some(rest) if !rest.is_empty() => Err(SpecError::new(
+                field,
+                "leave out what follows `?`: the query is taken from the request",
+            )),
+            _ => Err(SpecError::new(
+                field,
+                "must be a whole URL, as `https://hooks.example.com/in/acme`",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(template: &str) -> Result<Vec<Part>, SpecError> {
+        let timestamp = Place::Field("t".into());
+        let terms = Terms {
+            timestamp: Some(&timestamp),
+            has_fields: true,
+            public_url: Some("https://h/p"),
+        };
+        Content::parse(template, &terms).map(|content| content.0)
+    }
+
+    fn literal(text: &str) -> Part {
+        Part::Literal(text.into())
+    }
+
+    #[test]
+    fn a_template_is_literals_and_gaps() {
+        let t = || Part::At(Place::Field("t".into()));
+        assert_eq!(
+            parse("v0:{timestamp}:{body}"),
+            Ok(vec![literal("v0:"), t(), literal(":"), Part::Body])
+        );
+        assert_eq!(parse("{{{body}}}"), Ok(vec![literal("{"), Part::Body, literal("}")]));
+        assert_eq!(
+            parse("{method}{url}{secret}{field:t}{header:X-A}{query:k}{body:/a/0}"),
+            Ok(vec![
+                Part::Method,
+                Part::Url("https://h/p".into()),
+                Part::Secret,
+                t(),
+                Part::At(Place::Header(HeaderName::from_static("x-a"))),
+                Part::At(Place::Query("k".into())),
+                Part::At(Place::body("", "/a/0").unwrap()),
+            ])
+        );
+    }
+
+    #[test]
+    fn a_bad_template_is_refused() {
+        for bad in [
+            "",
+            "constant",
+            "{secret}",
+            "{method}",
+            "{",
+            "}",
+            "{body",
+            "body}",
+            "{Body}",
+            "{body}{",
+            "{body}}",
+            "{}",
+            "{header:}",
+            "{header:a b}",
+            "{header}",
+            "{query:}",
+            "{field:}",
+            "{body:x}",
+            "{body:}",
+            "{url:x}",
+            "{é}",
+        ] {
+            assert_eq!(parse(bad).unwrap_err().field, "content", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_template_refers_only_to_what_the_scheme_has() {
+        let parse = |template, public_url| {
+            let terms = Terms { timestamp: None, has_fields: false, public_url };
+            Content::parse(template, &terms).map(drop).map_err(|error| error.field)
+        };
+        assert_eq!(parse("{timestamp}", None), Err("content"));
+        assert_eq!(parse("{field:t}", None), Err("content"));
+        for bad in [
+            None,
+            Some(""),
+            Some("https://"),
+            Some("/p"),
+            Some("ftp://h/p"),
+            Some("https://h/p?a=1"),
+        ] {
+            assert_eq!(parse("{url}", bad), Err("public_url"), "{bad:?}");
+        }
+        assert_eq!(parse("{url}", Some("http://h")), Ok(()));
+    }
+}

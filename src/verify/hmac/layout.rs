@@ -1,0 +1,100 @@
+//! One family of header names: where it has the signature, and what that signs.
+
+use super::content::{Content, Piece, Terms};
+use super::place::{Facts, Place};
+use super::signature::Signature;
+use super::spec::{HmacSpec, LayoutSpec};
+use super::timestamp::Timestamp;
+use crate::verify::head::Head;
+use crate::verify::{Refusal, Request, SpecError};
+use http::{HeaderMap, HeaderName};
+
+#[derive(Debug)]
+pub(super) struct Layout {
+    signature: Signature,
+    timestamp: Option<Timestamp>,
+    content: Content,
+}
+
+/// What a request claims: that one of these signatures is that of this content.
+pub(super) struct Claim<'a> {
+    pub signatures: Vec<Vec<u8>>,
+    pub content: Vec<Piece<'a>>,
+}
+
+impl Layout {
+    pub fn new(spec: &LayoutSpec<'_>, scheme: &HmacSpec<'_>) -> Result<Self, SpecError> {
+        let signature = Signature::new(&spec.signature, scheme.encoding, scheme.digest)?;
+        let has_fields = signature.has_fields();
+        let timestamp = spec.timestamp.map(|spec| Timestamp::new(&spec, has_fields)).transpose()?;
+        let place = timestamp.as_ref().map(|timestamp| &timestamp.place);
+        let terms = Terms { timestamp: place, has_fields, public_url: scheme.public_url };
+        let content = Content::parse(spec.content, &terms)?;
+        if let (Some(spec), Some(place)) = (spec.timestamp, place)
+            && spec.signed
+            && spec.tolerance.is_some()
+            && !content.covers(place)
+        {
+            return Err(SpecError::new(
+                "timestamp.signed",
+                "`content` leaves the timestamp out, so anyone could renew it; `signed = false` acknowledges that",
+            ));
+        }
+        Ok(Self { signature, timestamp, content })
+    }
+
+    pub fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.signature.headers()
+    }
+
+    pub fn covers_header(&self, name: &HeaderName) -> bool {
+        self.content.covers_header(name)
+    }
+
+    pub fn covers_body(&self) -> bool {
+        self.content.covers_body()
+    }
+
+    /// Whether any of its headers is in the request.
+    pub fn is_touched(&self, headers: &HeaderMap) -> bool {
+        let timestamp = self.timestamp.iter().map(|timestamp| &timestamp.place);
+        let mut named = self.content.places().chain(timestamp).filter_map(|place| match place {
+            Place::Header(name) => Some(name),
+            _ => None,
+        });
+        named.any(|name| headers.contains_key(name))
+            || self.signature.headers().any(|name| headers.contains_key(name))
+    }
+
+    /// Checks all that is outside the body, but for age and match.
+    pub fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
+        let facts = Facts { head, fields: self.signature.fields(head)?, body: &[] };
+        if !self.signature.is_in_body() {
+            self.signature.offered(&facts)?;
+        }
+        if let Some(timestamp) = &self.timestamp
+            && !timestamp.place.is_in_body()
+        {
+            timestamp.read(&facts)?;
+        }
+        self.content
+            .places()
+            .filter(|place| !place.is_in_body())
+            .try_for_each(|place| facts.need(place).map(drop))
+    }
+
+    /// What the request claims, if it is of now.
+    pub fn claim<'a>(
+        &'a self,
+        request: &'a Request,
+        now_unix_ms: i64,
+    ) -> Result<Claim<'a>, Refusal> {
+        let head = Head { headers: &request.headers, target: &request.target };
+        let facts = Facts { head, fields: self.signature.fields(head)?, body: &request.body };
+        let signatures = self.signature.offered(&facts)?;
+        if let Some(timestamp) = &self.timestamp {
+            timestamp.check(&facts, now_unix_ms)?;
+        }
+        Ok(Claim { signatures, content: self.content.fill(&facts, request)? })
+    }
+}

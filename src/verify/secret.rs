@@ -1,0 +1,173 @@
+//! Shared secrets: checked when they are loaded, never shown.
+
+use super::encoding::Encoding;
+use super::named::named;
+use std::fmt;
+use thiserror::Error;
+
+named! {
+    /// How the text of a secret becomes the bytes of a key.
+    SecretEncoding {
+        /// The text itself.
+        Utf8 = "utf8",
+        Hex = "hex",
+        Base64 = "base64",
+        Base64Url = "base64url",
+    }
+}
+
+/// How a scheme writes its secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretForm<'a> {
+    pub encoding: SecretEncoding,
+    /// Removed where it is there, as `whsec_`; a secret without it is as good.
+    pub strip_prefix: Option<&'a str>,
+}
+
+impl SecretForm<'_> {
+    /// The text itself is the key.
+    pub const VERBATIM: Self = Self { encoding: SecretEncoding::Utf8, strip_prefix: None };
+}
+
+/// The time in which a secret counts, in seconds since 1970, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    pub not_before: Option<i64>,
+    pub not_after: Option<i64>,
+}
+
+impl Window {
+    pub(super) fn contains(self, now_unix_ms: i64) -> bool {
+        self.not_before.is_none_or(|from| from.saturating_mul(1000) <= now_unix_ms)
+            && self.not_after.is_none_or(|to| now_unix_ms <= to.saturating_mul(1000))
+    }
+}
+
+/// Why a text cannot be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SecretError {
+    #[error("the secret is empty: anyone could sign with it")]
+    Empty,
+    #[error("the secret is not {0}, which this scheme's secrets are")]
+    Undecodable(&'static str),
+    #[error(
+        "this is a key of an Ed25519 pair (`whpk_`, `whsk_`); this scheme needs the shared secret (`whsec_`)"
+    )]
+    KeyPair,
+    #[error("an unsigned source takes no secret")]
+    Unused,
+}
+
+/// A key that is never empty, and the time in which it counts.
+pub struct Secret {
+    key: Box<[u8]>,
+    window: Window,
+}
+
+impl Secret {
+    /// Decodes a secret as it was configured.
+    pub fn new(text: &str, form: SecretForm<'_>, window: Window) -> Result<Self, SecretError> {
+        let bare = form.strip_prefix.and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        if bare.trim().is_empty() {
+            return Err(SecretError::Empty);
+        }
+        let key = match form.encoding {
+            SecretEncoding::Utf8 => bare.as_bytes().to_vec(),
+            SecretEncoding::Hex => decode(Encoding::Hex, "hex", bare)?,
+            // `_` is no base64, so this says better what else would be said worse.
+            SecretEncoding::Base64 if bare.starts_with("whpk_") || bare.starts_with("whsk_") => {
+                return Err(SecretError::KeyPair);
+            }
+            SecretEncoding::Base64 => decode(Encoding::Base64, "base64", bare)?,
+            SecretEncoding::Base64Url => decode(Encoding::Base64Url, "base64url", bare)?,
+        };
+        Ok(Self { key: key.into(), window })
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    pub(super) fn window(&self) -> Window {
+        self.window
+    }
+}
+
+fn decode(encoding: Encoding, name: &'static str, text: &str) -> Result<Vec<u8>, SecretError> {
+    encoding.decode_key(text).ok_or(SecretError::Undecodable(name))
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("window", &self.window).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHSEC: SecretForm<'static> =
+        SecretForm { encoding: SecretEncoding::Base64, strip_prefix: Some("whsec_") };
+
+    fn key(text: &str, form: SecretForm<'_>) -> Result<Vec<u8>, SecretError> {
+        Secret::new(text, form, Window::default()).map(|secret| secret.key().to_vec())
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused_at_load() {
+        for text in ["", " ", "\t\r\n"] {
+            assert_eq!(key(text, SecretForm::VERBATIM), Err(SecretError::Empty), "{text:?}");
+        }
+        for text in ["whsec_", "whsec_ ", ""] {
+            assert_eq!(key(text, WHSEC), Err(SecretError::Empty), "{text:?}");
+        }
+        for text in ["=", "==", "====", "whsec_="] {
+            assert_eq!(key(text, WHSEC), Err(SecretError::Undecodable("base64")), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_optional_and_verbatim_where_the_scheme_says_so() {
+        assert_eq!(key("whsec_AAE=", WHSEC), Ok(vec![0, 1]));
+        assert_eq!(key("AAE", WHSEC), Ok(vec![0, 1]));
+        assert_eq!(key("whsec_AAE=", SecretForm::VERBATIM), Ok(b"whsec_AAE=".to_vec()));
+    }
+
+    #[test]
+    fn each_encoding_is_decoded() {
+        let form = |encoding| SecretForm { encoding, strip_prefix: None };
+        assert_eq!(key("Fb", form(SecretEncoding::Hex)), Ok(vec![0xfb]));
+        assert_eq!(key("-_8", form(SecretEncoding::Base64Url)), Ok(vec![0xfb, 0xff]));
+        assert_eq!(key("+/8", form(SecretEncoding::Base64)), Ok(vec![0xfb, 0xff]));
+        assert_eq!(key("0x00", form(SecretEncoding::Hex)), Err(SecretError::Undecodable("hex")));
+        assert_eq!(key("a b", WHSEC), Err(SecretError::Undecodable("base64")));
+    }
+
+    #[test]
+    fn a_key_pair_is_named_for_what_it_is() {
+        for text in ["whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", "whsk_AAE="] {
+            assert_eq!(key(text, WHSEC), Err(SecretError::KeyPair));
+        }
+    }
+
+    #[test]
+    fn debug_and_errors_show_no_key() {
+        let secret = Secret::new("hunter2", SecretForm::VERBATIM, Window::default()).unwrap();
+        assert_eq!(
+            format!("{secret:?}"),
+            "Secret { window: Window { not_before: None, not_after: None }, .. }"
+        );
+        assert!(!key("hunter2!", WHSEC).unwrap_err().to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn the_window_includes_both_ends() {
+        let window = Window { not_before: Some(10), not_after: Some(20) };
+        for (ms, inside) in [(9_999, false), (10_000, true), (20_000, true), (20_001, false)] {
+            assert_eq!(window.contains(ms), inside, "{ms}");
+        }
+        assert!(Window::default().contains(i64::MIN));
+        assert!(Window { not_before: None, not_after: Some(i64::MAX) }.contains(i64::MAX));
+    }
+}

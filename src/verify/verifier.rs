@@ -1,0 +1,110 @@
+//! A scheme bound to its secrets: the only maker of [`Verified`].
+
+use super::head::Head;
+use super::hmac::{Hmac, Keyring};
+use super::{Refusal, Request, Scheme, Secret};
+use http::{HeaderMap, HeaderName};
+use thiserror::Error;
+
+/// A request that a configured sender is known to have signed, or whose source is unsigned by
+/// the operator's word.
+#[derive(Debug)]
+pub struct Verified {
+    request: Request,
+    secret_index: Option<usize>,
+}
+
+impl Verified {
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    #[must_use]
+    pub fn into_request(self) -> Request {
+        self.request
+    }
+
+    /// Which of the configured secrets matched; none for an unsigned source.
+    #[must_use]
+    pub fn secret_index(&self) -> Option<usize> {
+        self.secret_index
+    }
+}
+
+/// Why a scheme and these secrets do not go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum VerifierError {
+    #[error("this scheme needs at least one secret")]
+    NoSecret,
+    #[error("an unsigned source takes no secret")]
+    UnusedSecret,
+}
+
+/// A scheme with the secrets of one source.
+#[derive(Debug)]
+pub struct Verifier(Bound);
+
+#[derive(Debug)]
+enum Bound {
+    Hmac(Box<Hmac>, Keyring),
+    Unsigned,
+}
+
+impl Verifier {
+    /// Binds secrets, which are told apart by their order, to the scheme that they are for.
+    pub fn new(scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, VerifierError> {
+        match scheme {
+            Scheme::Hmac(_) if secrets.is_empty() => Err(VerifierError::NoSecret),
+            Scheme::Hmac(hmac) => {
+                let keys = hmac.keyring(secrets);
+                Ok(Self(Bound::Hmac(hmac, keys)))
+            }
+            Scheme::Unsigned if secrets.is_empty() => Ok(Self(Bound::Unsigned)),
+            Scheme::Unsigned => Err(VerifierError::UnusedSecret),
+        }
+    }
+
+    /// Refuses what can be refused before the body is read: a signature, timestamp or other
+    /// signed value outside the body that is missing, ambiguous or malformed. `target` is path
+    /// and query as received.
+    pub fn precheck(&self, headers: &HeaderMap, target: &str) -> Result<(), Refusal> {
+        match &self.0 {
+            Bound::Hmac(hmac, _) => hmac.precheck(Head { headers, target }),
+            Bound::Unsigned => Ok(()),
+        }
+    }
+
+    /// Checks a whole request. A precheck is not needed before it.
+    pub fn verify(&self, request: Request, now_unix_ms: i64) -> Result<Verified, Refusal> {
+        let secret_index = match &self.0 {
+            Bound::Hmac(hmac, keys) => Some(hmac.verify(keys, &request, now_unix_ms)?),
+            Bound::Unsigned => None,
+        };
+        Ok(Verified { request, secret_index })
+    }
+
+    /// The headers that carry signatures: not for people's eyes.
+    pub fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.hmac().into_iter().flat_map(Hmac::signature_headers)
+    }
+
+    /// Whether a verified request's header of that name is what the sender signed.
+    #[must_use]
+    pub fn covers_header(&self, name: &HeaderName) -> bool {
+        self.hmac().is_some_and(|hmac| hmac.covers_header(name))
+    }
+
+    /// Whether a verified request's body is what the sender signed.
+    #[must_use]
+    pub fn covers_body(&self) -> bool {
+        self.hmac().is_some_and(Hmac::covers_body)
+    }
+
+    fn hmac(&self) -> Option<&Hmac> {
+        match &self.0 {
+            Bound::Hmac(hmac, _) => Some(hmac),
+            Bound::Unsigned => None,
+        }
+    }
+}
