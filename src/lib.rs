@@ -4,5 +4,6 @@
 pub mod clock;
 pub mod metrics;
 pub mod pointer;
+pub mod server;
 pub mod text;
 pub mod verify;
