@@ -2,8 +2,11 @@
 //! handlers. `ARCHITECTURE.md` is the map.
 
 pub mod clock;
+pub mod delivery;
+pub mod event;
 pub mod metrics;
 pub mod pointer;
+pub mod route;
 pub mod server;
 pub mod text;
 pub mod verify;
