@@ -1,0 +1,279 @@
+//! The writer's statements: what each operation does to the tables, inside one transaction.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::schema::ORDINAL_BITS;
+use super::{Append, Attempt, Lease, Sameness, Settlement};
+use crate::clock::millis;
+use crate::delivery::{Next, State};
+
+/// Parked deliveries that one commit frees at the most.
+pub const UNPARK_STEP: usize = 1_000;
+
+/// The stamp of a delivery that is due at once: fresh ones are taken in order of arrival.
+pub const AT_ONCE: u64 = 0;
+
+/// The latest stamp that the ledger can hold.
+pub const NEVER: u64 = i64::MAX.cast_unsigned();
+
+/// How many deliveries a transaction moved into each state, or out of it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Pending ones, those that are leased included.
+    pub pending: i64,
+    /// Handled ones.
+    pub done: i64,
+    /// Dead letters.
+    pub dead: i64,
+    /// Parked ones.
+    pub parked: i64,
+}
+
+impl Moved {
+    fn into_state(&mut self, state: State) {
+        match state {
+            State::Pending | State::Leased => self.pending += 1,
+            State::Done => self.done += 1,
+            State::Dead => self.dead += 1,
+            State::Parked => self.parked += 1,
+        }
+    }
+
+    /// Each count by its name in the ledger.
+    pub fn named(&self) -> [(&'static str, i64); 4] {
+        [
+            (State::Pending.name(), self.pending),
+            (State::Done.name(), self.done),
+            (State::Dead.name(), self.dead),
+            (State::Parked.name(), self.parked),
+        ]
+    }
+}
+
+/// The key of an event's delivery number `ordinal`.
+pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX >> ORDINAL_BITS);
+    let ordinal = i64::try_from(ordinal).unwrap_or(0);
+    seq << ORDINAL_BITS | ordinal
+}
+
+/// Stores an event as number `seq`, and a fresh delivery for each of its routes.
+pub fn append(
+    db: &Connection,
+    seq: u64,
+    append: &Append,
+    moved: &mut Moved,
+) -> rusqlite::Result<()> {
+    let event = &append.event;
+    let (form, body) = append.body.row();
+    let attributes = serde_json::Value::from_iter(event.attributes().iter().cloned()).to_string();
+    db.prepare_cached("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?)")?.execute(params![
+        seq,
+        event.received_at(),
+        event.source(),
+        event.kind(),
+        event.secret(),
+        append.routes.len(),
+        attributes,
+        event.headers().as_bytes(),
+        form,
+        body,
+    ])?;
+    if let Some(same) = append.same {
+        remember(db, seq, event.received_at(), same)?;
+    }
+    for (ordinal, route) in append.routes.iter().enumerate() {
+        enqueue(db, AT_ONCE, delivery_key(seq, ordinal), route, 1)?;
+        moved.pending += 1;
+    }
+    Ok(())
+}
+
+fn remember(db: &Connection, seq: u64, at: u64, same: Sameness) -> rusqlite::Result<()> {
+    let row = params![seq, at, same.to_bytes()];
+    db.prepare_cached("INSERT INTO dedupe VALUES(?,?,?)")?.execute(row).map(drop)
+}
+
+/// Counts one more duplicate of the event number `seq`.
+pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO duplicate VALUES(?,1) ON CONFLICT(seq) DO UPDATE SET count=count+1";
+    db.prepare_cached(sql)?.execute([seq]).map(drop)
+}
+
+/// Settles a leased delivery; returns the stamp at which it is due again, if it is.
+pub fn settle(
+    db: &Connection,
+    lease: &Lease,
+    settlement: &Settlement,
+    moved: &mut Moved,
+) -> rusqlite::Result<Option<u64>> {
+    let sql = "DELETE FROM queue WHERE due_at=? AND delivery=?";
+    let left = db.prepare_cached(sql)?.execute(params![lease.due_at, lease.key])?;
+    if left == 0 {
+        return Ok(None);
+    }
+    moved.pending -= 1;
+    match settlement {
+        Settlement::Parked(cause) => {
+            park(db, lease, cause)?;
+            moved.into_state(State::Parked);
+            Ok(None)
+        }
+        Settlement::Attempted(attempt, next) => {
+            moved.into_state(next.state());
+            let due_at = if let Next::RetryAt(at) = next { Some(*at) } else { None };
+            if let Some(at) = due_at {
+                enqueue(db, at, lease.key, &lease.route, lease.attempt + 1)?;
+            }
+            record(db, lease, attempt, next, due_at)?;
+            Ok(due_at)
+        }
+    }
+}
+
+fn enqueue(
+    db: &Connection,
+    due_at: u64,
+    key: i64,
+    route: &str,
+    attempt: u32,
+) -> rusqlite::Result<()> {
+    let row = params![due_at, key, route, attempt];
+    db.prepare_cached("INSERT INTO queue VALUES(?,?,?,?)")?.execute(row).map(drop)
+}
+
+fn record(
+    db: &Connection,
+    lease: &Lease,
+    attempt: &Attempt,
+    next: &Next,
+    due_at: Option<u64>,
+) -> rusqlite::Result<()> {
+    let state = next.state().name();
+    let error = attempt.outcome.error();
+    let cause = error.as_deref().filter(|_| *next != Next::Done);
+    let started = attempt.started_at;
+    let took = millis(attempt.duration);
+    let outcome = attempt.outcome.name();
+    if lease.attempt == 1 {
+        let sql = "INSERT INTO delivery VALUES(?,?,?,1,?,?,?,?,?,?,?,?)
+            ON CONFLICT(id) DO UPDATE SET state=excluded.state, attempts=1, due_at=excluded.due_at,
+            cause=excluded.cause, started_at=excluded.started_at, duration=excluded.duration,
+            outcome=excluded.outcome, error=excluded.error, version=excluded.version,
+            logs=excluded.logs";
+        let row = params![
+            lease.key,
+            lease.route,
+            state,
+            due_at,
+            cause,
+            started,
+            took,
+            outcome,
+            error,
+            attempt.version,
+            attempt.logs
+        ];
+        return db.prepare_cached(sql)?.execute(row).map(drop);
+    }
+    let row = params![
+        lease.key,
+        lease.attempt,
+        started,
+        took,
+        outcome,
+        error,
+        attempt.version,
+        attempt.logs
+    ];
+    db.prepare_cached("INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?)")?.execute(row)?;
+    let sql = "UPDATE delivery SET state=?, attempts=?, due_at=?, cause=? WHERE id=?";
+    db.prepare_cached(sql)?
+        .execute(params![state, lease.attempt, due_at, cause, lease.key])
+        .map(drop)
+}
+
+fn park(db: &Connection, lease: &Lease, cause: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO delivery(id, route, state, attempts, cause) VALUES(?,?,'parked',?,?)
+        ON CONFLICT(id) DO UPDATE SET state='parked', due_at=NULL, cause=excluded.cause";
+    let row = params![lease.key, lease.route, lease.attempt - 1, cause];
+    db.prepare_cached(sql)?.execute(row).map(drop)
+}
+
+/// Makes the next parked deliveries of these routes pending, those after the key `after` and no
+/// more than a step; returns the key to go on after, `None` when there are no more.
+pub fn unpark(
+    db: &Connection,
+    routes: &[Arc<str>],
+    after: i64,
+    moved: &mut Moved,
+) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id, route, attempts FROM delivery WHERE state='parked' AND id>? ORDER BY id LIMIT ?";
+    let mut select = db.prepare_cached(sql)?;
+    let parked: Vec<(i64, String, u32)> = select
+        .query_map(params![after, UNPARK_STEP], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let sql = "UPDATE delivery SET state='pending', due_at=0, cause=NULL WHERE id=?";
+    for (id, route, attempts) in &parked {
+        if routes.iter().any(|known| **known == **route) {
+            db.prepare_cached(sql)?.execute([id])?;
+            enqueue(db, AT_ONCE, *id, route, attempts + 1)?;
+            moved.parked -= 1;
+            moved.pending += 1;
+        }
+    }
+    let full = parked.len() == UNPARK_STEP;
+    Ok(parked.last().filter(|_| full).map(|(id, ..)| *id))
+}
+
+/// Adds what a transaction moved to the counts that the ledger keeps.
+pub fn count(db: &Connection, moved: &Moved) -> rusqlite::Result<()> {
+    for (name, change) in moved.named().into_iter().filter(|(_, change)| *change != 0) {
+        db.prepare_cached("UPDATE ledger SET value=value+? WHERE name=?")?
+            .execute(params![change, name])?;
+    }
+    Ok(())
+}
+
+/// A delivery of the queue.
+#[derive(Debug)]
+pub struct Due {
+    /// Its stamp.
+    pub due_at: u64,
+    /// Its key.
+    pub delivery: i64,
+    /// Its route's name.
+    pub route: String,
+    /// The number of its next attempt.
+    pub attempt: u32,
+}
+
+/// The queue's first rows whose stamp lies in `from..=to`, in order of stamp, then of arrival.
+pub fn queued(db: &Connection, from: u64, to: u64, limit: usize) -> rusqlite::Result<Vec<Due>> {
+    let sql = "SELECT due_at, delivery, route, attempt FROM queue
+        WHERE due_at BETWEEN ? AND ? ORDER BY due_at, delivery LIMIT ?";
+    let mut select = db.prepare_cached(sql)?;
+    let rows = select.query_map(params![from, to, limit], |row| {
+        Ok(Due {
+            due_at: row.get(0)?,
+            delivery: row.get(1)?,
+            route: row.get(2)?,
+            attempt: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Pulls in what is due later than the stamp `latest`: it was written under another clock.
+pub fn pull_in(db: &Connection, latest: u64) -> rusqlite::Result<()> {
+    let later: Option<u64> = db
+        .query_row("SELECT due_at FROM queue ORDER BY due_at DESC LIMIT 1", [], |row| row.get(0))
+        .optional()?;
+    if later.is_some_and(|due_at| due_at > latest) {
+        db.execute("UPDATE delivery SET due_at=?1 WHERE state='pending' AND due_at>?1", [latest])?;
+        db.execute("UPDATE queue SET due_at=?1 WHERE due_at>?1", [latest])?;
+    }
+    Ok(())
+}

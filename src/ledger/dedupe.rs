@@ -1,0 +1,198 @@
+//! Recognising an event that was stored before.
+
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::clock::millis;
+use crate::event::EventId;
+
+/// Bytes of memory that one remembered id takes, its share of spare room included.
+const ENTRY_BYTES: u64 = 96;
+
+/// What makes two events the same, as a keyed hash: senders choose ids, so they could choose
+/// ids that collide under a hash whose key they know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sameness(u128);
+
+impl Sameness {
+    /// The hash as it is kept.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// The hash that was kept.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+}
+
+/// The key of a ledger's hashes.
+#[derive(Clone, Copy)]
+pub struct SamenessKey([u8; 16]);
+
+impl SamenessKey {
+    /// The key that the ledger keeps.
+    pub fn new(key: [u8; 16]) -> Self {
+        Self(key)
+    }
+
+    /// The sameness of an event of `source` with the sender's `id`, and with that body where the
+    /// id alone does not prove it.
+    pub fn of(&self, source: &str, id: Option<&str>, body: Option<&[u8]>) -> Sameness {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        for part in [Some(source.as_bytes()), id.map(str::as_bytes), body] {
+            hasher.write_u64(part.map_or(u64::MAX, |part| part.len() as u64));
+            hasher.write(part.unwrap_or_default());
+        }
+        Sameness(hasher.finish128().as_u128())
+    }
+}
+
+/// The ids of a window of time, as many as memory allows; the oldest fall out first.
+#[derive(Debug)]
+pub struct Seen {
+    window: u64,
+    most: usize,
+    ids: HashMap<u128, EventId, BuildHasherDefault<Taken>>,
+    order: VecDeque<(u64, u128)>,
+}
+
+impl Seen {
+    /// Remembers ids for `window`, in at most `memory` bytes.
+    pub fn new(window: Duration, memory: u64) -> Self {
+        let most = usize::try_from(memory / ENTRY_BYTES).unwrap_or(usize::MAX).max(1);
+        Self { window: millis(window), most, ids: HashMap::default(), order: VecDeque::new() }
+    }
+
+    /// How many ids fit.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// The first event of that sameness, if it came in within the window before `now`.
+    pub fn first(&mut self, same: Sameness, now: u64) -> Option<EventId> {
+        self.forget(now);
+        self.ids.get(&same.0).copied()
+    }
+
+    /// Remembers an event that came in at `at`.
+    pub fn insert(&mut self, same: Sameness, id: EventId, at: u64) {
+        if let Entry::Vacant(vacant) = self.ids.entry(same.0) {
+            vacant.insert(id);
+            self.order.push_back((at, same.0));
+        }
+        if self.order.len() > self.most
+            && let Some((_, oldest)) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+
+    /// Takes back the ids inserted last, newest first: their commit failed.
+    pub fn take_back(&mut self, count: usize) {
+        for _ in 0..count {
+            if let Some((_, newest)) = self.order.pop_back() {
+                self.ids.remove(&newest);
+            }
+        }
+    }
+
+    /// How far back, in seconds, a repeated id is recognised at `now`.
+    pub fn horizon(&self, now: u64) -> u64 {
+        let full = self.order.len() >= self.most;
+        let reach = self.order.front().filter(|_| full).map(|(at, _)| now.saturating_sub(*at));
+        reach.unwrap_or(self.window).min(self.window) / 1_000
+    }
+
+    fn forget(&mut self, now: u64) {
+        while let Some((at, oldest)) = self.order.front().copied()
+            && at.saturating_add(self.window) < now
+        {
+            self.order.pop_front();
+            self.ids.remove(&oldest);
+        }
+    }
+}
+
+/// The keys are keyed hashes already: their low half is as good as another hash of them.
+#[derive(Debug, Default, Clone, Copy)]
+struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.rchunks(8).take(1) {
+            self.0 = chunk.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte));
+        }
+    }
+
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(n: u128) -> Sameness {
+        Sameness(n)
+    }
+
+    fn id(seq: u64) -> EventId {
+        EventId::new(0, 0, seq)
+    }
+
+    #[test]
+    fn an_id_is_known_within_the_window_only() {
+        let mut seen = Seen::new(Duration::from_millis(100), 1 << 20);
+        seen.insert(same(1), id(1), 1_000);
+        assert_eq!(seen.first(same(1), 1_100), Some(id(1)));
+        assert_eq!(seen.first(same(2), 1_100), None);
+        assert_eq!(seen.first(same(1), 1_101), None);
+    }
+
+    #[test]
+    fn the_oldest_falls_out_when_memory_is_full() {
+        let mut seen = Seen::new(Duration::from_secs(60), 2 * ENTRY_BYTES);
+        assert_eq!(seen.horizon(10_000), 60);
+        for n in 1..=3 {
+            seen.insert(same(n), id(n as u64), 1_000 * n as u64);
+        }
+        let known: Vec<_> = (1..=3).map(|n| seen.first(same(n), 10_000)).collect();
+        assert_eq!(known, [None, Some(id(2)), Some(id(3))]);
+        assert_eq!(seen.horizon(10_000), 8);
+    }
+
+    #[test]
+    fn what_was_not_committed_is_forgotten() {
+        let mut seen = Seen::new(Duration::from_secs(60), 1 << 20);
+        seen.insert(same(1), id(1), 1);
+        seen.insert(same(2), id(2), 2);
+        seen.take_back(1);
+        assert_eq!((seen.first(same(1), 3), seen.first(same(2), 3)), (Some(id(1)), None));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let key = SamenessKey::new([7; 16]);
+        let all = [
+            key.of("ab", Some("c"), None),
+            key.of("a", Some("bc"), None),
+            key.of("ab", None, Some(b"c")),
+            key.of("ab", Some("c"), Some(b"")),
+            SamenessKey::new([8; 16]).of("ab", Some("c"), None),
+        ];
+        for (n, one) in all.iter().enumerate() {
+            assert!(all.iter().skip(n + 1).all(|other| other != one));
+        }
+        assert_eq!(Sameness::from_bytes(all[0].to_bytes()), all[0]);
+    }
+}

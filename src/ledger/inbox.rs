@@ -1,0 +1,154 @@
+//! What waits for the writer: bounded, and woken for only when it pays.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Append, Settle, Unpark};
+
+/// Operations in one commit at the most.
+const COMMIT_OPERATIONS: usize = 1_024;
+/// Bytes of events in one commit at the most, but for a single larger event.
+const COMMIT_BYTES: usize = 4 * 1024 * 1024;
+/// Events that may wait for a commit; more are refused.
+const WAITING_EVENTS: usize = 16_384;
+/// Settlements ride in the commits of appends; this many are worth a commit of their own.
+const SETTLES_WORTH_A_COMMIT: usize = 64;
+/// No settlement waits longer than this for a commit.
+const SETTLE_WAIT: Duration = Duration::from_millis(2);
+
+/// The queue before the writer.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    appends: VecDeque<Append>,
+    settles: VecDeque<Settle>,
+    oldest_settle: Option<Instant>,
+    unpark: Vec<Unpark>,
+    closed: bool,
+    writer_sleeps: bool,
+}
+
+/// What the writer took for one commit.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Events to store.
+    pub appends: Vec<Append>,
+    /// Leased deliveries to settle.
+    pub settles: Vec<Settle>,
+    /// Parked deliveries to free.
+    pub unpark: Vec<Unpark>,
+    /// Nothing will come any more, and nothing is left.
+    pub last: bool,
+}
+
+impl Batch {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.settles.is_empty() && self.unpark.is_empty()
+    }
+}
+
+impl Inbox {
+    /// Puts an event in; gives it back when too many wait or the writer has gone.
+    pub fn append(&self, append: Append) -> Result<(), Append> {
+        let mut waiting = self.lock();
+        if waiting.closed || waiting.appends.len() >= WAITING_EVENTS {
+            return Err(append);
+        }
+        waiting.appends.push_back(append);
+        self.wake_writer(waiting);
+        Ok(())
+    }
+
+    /// Puts a settlement in; there are never more than leases.
+    pub fn settle(&self, settle: Settle) {
+        let mut waiting = self.lock();
+        waiting.settles.push_back(settle);
+        let first = waiting.oldest_settle.is_none();
+        waiting.oldest_settle.get_or_insert_with(Instant::now);
+        if first || waiting.settles.len() == SETTLES_WORTH_A_COMMIT {
+            self.wake_writer(waiting);
+        }
+    }
+
+    /// Asks for parked deliveries to be freed.
+    pub fn unpark(&self, unpark: Unpark) {
+        let mut waiting = self.lock();
+        waiting.unpark.push(unpark);
+        self.wake_writer(waiting);
+    }
+
+    /// Takes no more events; the writer ends when it has taken the rest.
+    pub fn close(&self) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        self.wake_writer(waiting);
+    }
+
+    /// Waits for something worth a commit, until `deadline` at the latest, and takes it.
+    pub fn take(&self, deadline: Option<Instant>) -> Batch {
+        let mut waiting = self.lock();
+        while !waiting.is_worth_a_commit() {
+            let settle_by = waiting.oldest_settle.map(|since| since + SETTLE_WAIT);
+            let by = [deadline, settle_by].into_iter().flatten().min();
+            let left = by.map(|by| by.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                break;
+            }
+            waiting.writer_sleeps = true;
+            waiting = match left {
+                None => self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    self.wake.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            waiting.writer_sleeps = false;
+        }
+        waiting.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A wake-up is a system call: only a sleeping writer gets one, after the lock is free.
+    fn wake_writer(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let sleeps = std::mem::take(&mut waiting.writer_sleeps);
+        drop(waiting);
+        if sleeps {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Waiting {
+    fn is_worth_a_commit(&self) -> bool {
+        !self.appends.is_empty()
+            || !self.unpark.is_empty()
+            || self.settles.len() >= SETTLES_WORTH_A_COMMIT
+            || self.closed
+    }
+
+    fn take(&mut self) -> Batch {
+        let mut batch = Batch { unpark: std::mem::take(&mut self.unpark), ..Batch::default() };
+        let mut bytes = 0;
+        while batch.appends.len() < COMMIT_OPERATIONS
+            && let Some(next) = self.appends.front().map(Append::bytes)
+            && (bytes == 0 || bytes + next <= COMMIT_BYTES)
+        {
+            bytes += next;
+            batch.appends.extend(self.appends.pop_front());
+        }
+        let room = self.settles.len().min(COMMIT_OPERATIONS);
+        batch.settles.extend(self.settles.drain(..room));
+        self.oldest_settle = (!self.settles.is_empty()).then(Instant::now);
+        batch.last = self.closed && self.appends.is_empty() && self.settles.is_empty();
+        batch
+    }
+}

@@ -1,0 +1,325 @@
+//! The ledger: the durable store of events and their deliveries, on SQLite.
+//!
+//! One thread writes, in groups: whoever stores an event or settles a delivery waits for the
+//! commit that it shares with the others. Readers have connections of their own.
+
+mod apply;
+mod body;
+mod dedupe;
+mod inbox;
+mod leases;
+mod read;
+mod schema;
+mod writer;
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_channel::Receiver;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::clock::Stamps;
+use crate::delivery::{Next, Outcome};
+use crate::event::{Event, EventId};
+use crate::metrics::Metrics;
+use body::Packed;
+pub use dedupe::Sameness;
+use dedupe::SamenessKey;
+use inbox::Inbox;
+pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader};
+pub use schema::SchemaError;
+
+/// What the ledger is opened with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder that holds it; made with mode 0700 if it is missing.
+    pub data: PathBuf,
+    /// How long a repeated id is recognised.
+    pub dedupe_window: Duration,
+    /// Bytes of memory for remembered ids.
+    pub dedupe_memory: u64,
+    /// The longest wait that any route's schedule knows; what is due later was written under
+    /// another clock, and is pulled in.
+    pub longest_wait: Duration,
+}
+
+/// Why the ledger cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("another hookyard uses the ledger in {}", .0.display())]
+    InUse(PathBuf),
+    /// The folder cannot be made or written.
+    #[error("cannot use the data folder {}: {error}", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file in it cannot be used.
+    #[error("cannot open the ledger {}: {error}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: SchemaError,
+    },
+}
+
+/// Why an event was not stored. Nothing of it was.
+#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
+pub enum AppendError {
+    /// Too many events wait for the disk.
+    #[error("too many events wait for the disk")]
+    Busy,
+    /// The disk does not take it.
+    #[error("the ledger cannot be written")]
+    Unavailable,
+}
+
+/// An event is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id; the first one's if it is a duplicate.
+    pub id: EventId,
+    /// Whether the same event was stored before.
+    pub duplicate: bool,
+}
+
+/// An event on its way to the writer.
+#[derive(Debug)]
+pub(in crate::ledger) struct Append {
+    event: Arc<Event>,
+    body: Packed,
+    same: Option<Sameness>,
+    routes: Vec<Arc<str>>,
+    reply: oneshot::Sender<Result<Receipt, AppendError>>,
+}
+
+impl Append {
+    /// Bytes that it adds to a commit.
+    fn bytes(&self) -> usize {
+        self.body.len() + self.event.headers().as_bytes().len()
+    }
+}
+
+/// A due delivery, taken for one attempt. It is pending in the ledger until it is settled.
+#[derive(Debug)]
+pub struct Lease {
+    key: i64,
+    due_at: u64,
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The attempt's number; 1 is the first.
+    pub attempt: u32,
+    event: Option<(EventId, Arc<Event>)>,
+}
+
+impl Lease {
+    /// A number that is the delivery's own.
+    pub fn delivery(&self) -> u64 {
+        self.key.unsigned_abs()
+    }
+}
+
+/// One attempt as it is kept.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// When it began, in milliseconds since 1970.
+    pub started_at: u64,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The handler's version: the first half of its file's SHA-256 in hex.
+    pub version: Arc<str>,
+    /// Its log lines as a JSON array; `None` when it wrote none.
+    pub logs: Option<String>,
+}
+
+/// How a leased delivery is settled.
+#[derive(Debug, Clone)]
+pub enum Settlement {
+    /// After an attempt.
+    Attempted(Attempt, Next),
+    /// It cannot run now, for this reason; no attempt is spent.
+    Parked(String),
+}
+
+#[derive(Debug)]
+pub(in crate::ledger) struct Settle {
+    lease: Lease,
+    settlement: Settlement,
+}
+
+/// Parked deliveries of these routes are pending again.
+#[derive(Debug)]
+pub(in crate::ledger) struct Unpark {
+    routes: Vec<Arc<str>>,
+}
+
+/// A handle to the open ledger.
+#[derive(Clone)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inbox: Arc<Inbox>,
+    reader: Reader,
+    bodies: PathBuf,
+    stamps: Stamps,
+    same: SamenessKey,
+    leases: Receiver<Lease>,
+    writable: Arc<AtomicBool>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens the ledger of `options.data`, makes it if there is none, and starts its writer.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(options: &Options, metrics: &Metrics) -> Result<Self, OpenError> {
+        let bodies = options.data.join("bodies");
+        make_private(&options.data).and_then(|()| make_private(&bodies))?;
+        let lock = lock(&options.data)?;
+        let file = options.data.join("ledger.db");
+        let stamps = Stamps::start();
+        let inbox = Arc::new(Inbox::default());
+        let (to_dispatch, leases) = async_channel::unbounded();
+        let in_file = |error| OpenError::File { path: file.clone(), error };
+        let (writer, facts) =
+            writer::open(&file, options, stamps, metrics, to_dispatch).map_err(in_file)?;
+        let reader = Reader::new(file.clone(), bodies.clone(), facts.tag);
+        let thread = writer.start(inbox.clone()).map_err(|error| folder(&options.data, error))?;
+        let shared = Shared {
+            inbox,
+            reader,
+            bodies,
+            stamps,
+            same: SamenessKey::new(facts.dedupe_key),
+            leases,
+            writable: facts.writable,
+            writer: Mutex::new(Some(thread)),
+            _lock: lock,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What makes an event of `source` the same as another: the sender's `id`, and the body
+    /// where the id alone does not prove it.
+    pub fn sameness(&self, source: &str, id: Option<&str>, body: Option<&[u8]>) -> Sameness {
+        self.shared.same.of(source, id, body)
+    }
+
+    /// Stores an event with one delivery for each of `routes`; it is durable when this returns.
+    ///
+    /// # Errors
+    /// Nothing was stored; see [`AppendError`].
+    pub async fn append(
+        &self,
+        event: Event,
+        same: Option<Sameness>,
+        routes: Vec<Arc<str>>,
+    ) -> Result<Receipt, AppendError> {
+        let body = self.pack(&event).await?;
+        let (reply, durable) = oneshot::channel();
+        let append = Append { event: Arc::new(event), body, same, routes, reply };
+        self.shared.inbox.append(append).map_err(|_| AppendError::Busy)?;
+        durable.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
+    /// Deliveries as they become due; whoever takes one settles it.
+    pub fn leases(&self) -> Receiver<Lease> {
+        self.shared.leases.clone()
+    }
+
+    /// The event of a lease, from memory or from the disk.
+    ///
+    /// # Errors
+    /// The disk does not give it.
+    pub fn event(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), ReadError> {
+        match &lease.event {
+            Some((id, event)) => Ok((*id, event.clone())),
+            None => self.shared.reader.event(lease.key >> schema::ORDINAL_BITS),
+        }
+    }
+
+    /// Records how a leased delivery ended; it is durable a few milliseconds later.
+    pub fn settle(&self, lease: Lease, settlement: Settlement) {
+        self.shared.inbox.settle(Settle { lease, settlement });
+    }
+
+    /// Makes parked deliveries of these routes pending again, in order and in small steps.
+    pub fn unpark(&self, routes: Vec<Arc<str>>) {
+        self.shared.inbox.unpark(Unpark { routes });
+    }
+
+    /// The stamp of this moment: see [`Stamps`].
+    pub fn now(&self) -> u64 {
+        self.shared.stamps.now()
+    }
+
+    /// Whether the last commit succeeded.
+    pub fn is_writable(&self) -> bool {
+        self.shared.writable.load(Ordering::Relaxed)
+    }
+
+    /// Reads what is committed.
+    pub fn reader(&self) -> &Reader {
+        &self.shared.reader
+    }
+
+    /// Commits what waits and ends the writer. Events that come later are refused.
+    pub fn close(&self) {
+        self.shared.inbox.close();
+        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the ledger's writer broke");
+        }
+    }
+
+    async fn pack(&self, event: &Event) -> Result<Packed, AppendError> {
+        if event.body().len() <= body::ROW_BYTES {
+            return Ok(Packed::in_row(event.body()));
+        }
+        let (dir, large) = (self.shared.bodies.clone(), event.body().clone());
+        let written = tokio::task::spawn_blocking(move || Packed::in_file(&dir, &large)).await;
+        match written {
+            Ok(Ok(packed)) => Ok(packed),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot write a body");
+                Err(AppendError::Unavailable)
+            }
+            Err(_) => Err(AppendError::Unavailable),
+        }
+    }
+}
+
+fn folder(path: &Path, error: io::Error) -> OpenError {
+    OpenError::Folder { path: path.to_owned(), error }
+}
+
+fn make_private(path: &Path) -> Result<(), OpenError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| folder(path, error))
+}
+
+fn lock(data: &Path) -> Result<File, OpenError> {
+    let file = File::create(data.join("lock")).map_err(|error| folder(data, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse(data.to_owned())),
+        Err(fs::TryLockError::Error(error)) => Err(folder(data, error)),
+    }
+}

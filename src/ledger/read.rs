@@ -1,0 +1,317 @@
+//! Reading the ledger: one event for an attempt, and what people ask about.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use thiserror::Error;
+
+use super::body;
+use super::schema::{self, ORDINAL_BITS};
+use crate::delivery::State;
+use crate::event::{Event, EventId, Headers};
+
+/// Events looked at for one page at the most, whatever the filter lets through.
+const SCANNED_EVENTS: usize = 10_000;
+
+/// Why the ledger gives no answer.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// There is no such event.
+    #[error("there is no such event")]
+    Missing,
+    /// SQLite says no.
+    #[error("the ledger cannot be read: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The body is damaged or its file cannot be read.
+    #[error("an event's body cannot be read: {0}")]
+    Body(#[from] io::Error),
+}
+
+/// Reads what is committed, on connections of its own.
+#[derive(Debug)]
+pub struct Reader {
+    file: PathBuf,
+    bodies: PathBuf,
+    tag: u32,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// An event without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its id.
+    pub id: EventId,
+    /// The source that sent it.
+    pub source: String,
+    /// Its event type.
+    pub kind: String,
+    /// When it came in, in milliseconds since 1970.
+    pub received_at: u64,
+    /// How often the same event came again.
+    pub duplicates: u64,
+    /// Its deliveries, in the order of their routes.
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+/// A delivery and its attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Its route's name.
+    pub route: String,
+    /// Where it stands. What is out for an attempt is pending in the ledger.
+    pub state: State,
+    /// The stamp at which it is due, in milliseconds since 1970; 0 is at once.
+    pub due_at: Option<u64>,
+    /// Why it is not done.
+    pub cause: Option<String>,
+    /// What was tried, the first attempt first.
+    pub attempts: Vec<AttemptRow>,
+}
+
+/// An attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// Its number; 1 is the first.
+    pub n: u32,
+    /// When it began, in milliseconds since 1970.
+    pub started_at: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The outcome's name.
+    pub outcome: String,
+    /// Why it did not handle the event.
+    pub error: Option<String>,
+    /// The handler's version.
+    pub version: String,
+    /// Its log lines, a JSON array.
+    pub logs: Option<String>,
+}
+
+/// Which events a page shows.
+#[derive(Debug, Default, Clone)]
+pub struct Filter {
+    /// Of this source.
+    pub source: Option<String>,
+    /// Of this type.
+    pub kind: Option<String>,
+    /// With a delivery in this state; `Some(None)`: with no delivery at all.
+    pub state: Option<Option<State>>,
+    /// That came in within this span, in milliseconds since 1970.
+    pub received: Option<Range<u64>>,
+    /// Before this place, which an earlier page gave.
+    pub before: Option<u64>,
+    /// No more than this many.
+    pub limit: usize,
+}
+
+/// Events, newest first.
+#[derive(Debug)]
+pub struct Page {
+    /// The events.
+    pub items: Vec<EventRow>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<u64>,
+}
+
+impl Reader {
+    pub(super) fn new(file: PathBuf, bodies: PathBuf, tag: u32) -> Self {
+        Self { file, bodies, tag, idle: Mutex::default() }
+    }
+
+    /// The event number `seq` with its bytes.
+    pub(super) fn event(&self, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
+        self.with(|db| {
+            let sql = "SELECT received_at, source, type, secret, attributes, headers, form, body
+                FROM event WHERE seq=?";
+            let mut select = db.prepare_cached(sql)?;
+            let mut rows = select.query([seq])?;
+            let row = rows.next()?.ok_or(ReadError::Missing)?;
+            let received_at = row.get(0)?;
+            let event = Event::restore(
+                row.get(1)?,
+                row.get(2)?,
+                received_at,
+                row.get(3)?,
+                attributes(row.get_ref(4)?.as_str().unwrap_or_default()),
+                Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
+                body::unpack(
+                    &self.bodies,
+                    row.get(6)?,
+                    row.get_ref(7)?.as_blob().unwrap_or_default(),
+                )?,
+            );
+            Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
+        })
+    }
+
+    /// An event with its bytes, and all that is known of it.
+    ///
+    /// # Errors
+    /// There is no such event, or the disk does not give it.
+    pub fn show(&self, id: EventId) -> Result<(EventRow, Arc<Event>), ReadError> {
+        let seq = id.seq().cast_signed();
+        let (found, event) = self.event(seq)?;
+        if found != id {
+            return Err(ReadError::Missing);
+        }
+        let row = EventRow {
+            id,
+            source: event.source().to_string(),
+            kind: event.kind().to_string(),
+            received_at: event.received_at(),
+            duplicates: 0,
+            deliveries: Vec::new(),
+        };
+        self.with(|db| Ok((fill(db, row)?, event)))
+    }
+
+    /// A page of events, newest first.
+    ///
+    /// # Errors
+    /// The disk does not give them.
+    pub fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
+        self.with(|db| {
+            let sql = "SELECT seq, received_at, source, type FROM event WHERE seq<? ORDER BY seq DESC LIMIT ?";
+            let mut select = db.prepare_cached(sql)?;
+            let before = filter.before.unwrap_or(i64::MAX.cast_unsigned());
+            let mut rows = select.query(params![before, SCANNED_EVENTS])?;
+            let (mut items, mut scanned, mut next) = (Vec::new(), 0, None);
+            while let Some(row) = rows.next()? {
+                let event = self.event_row(row)?;
+                scanned += 1;
+                next = Some(event.id.seq());
+                if filter.lets_through(&event) {
+                    let event = fill(db, event)?;
+                    items.extend(Some(event).filter(|event| filter.lets_state_through(event)));
+                }
+                if items.len() >= filter.limit {
+                    break;
+                }
+            }
+            let more = items.len() >= filter.limit || scanned == SCANNED_EVENTS;
+            Ok(Page { items, next: next.filter(|_| more) })
+        })
+    }
+
+    fn event_row(&self, row: &Row<'_>) -> rusqlite::Result<EventRow> {
+        let received_at = row.get(1)?;
+        Ok(EventRow {
+            id: EventId::new(received_at, self.tag, row.get(0)?),
+            source: row.get(2)?,
+            kind: row.get(3)?,
+            received_at,
+            duplicates: 0,
+            deliveries: Vec::new(),
+        })
+    }
+
+    /// Runs `read` on an idle connection, or on a new one when all are busy.
+    fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let db = match idle {
+            Some(db) => db,
+            None => schema::open_reader(&self.file)?,
+        };
+        let result = read(&db);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+        result
+    }
+}
+
+impl Filter {
+    fn lets_through(&self, event: &EventRow) -> bool {
+        self.source.as_ref().is_none_or(|source| *source == event.source)
+            && self.kind.as_ref().is_none_or(|kind| *kind == event.kind)
+            && self.received.as_ref().is_none_or(|span| span.contains(&event.received_at))
+    }
+
+    fn lets_state_through(&self, event: &EventRow) -> bool {
+        match self.state {
+            None => true,
+            Some(None) => event.deliveries.is_empty(),
+            Some(Some(state)) => event.deliveries.iter().any(|delivery| delivery.state == state),
+        }
+    }
+}
+
+fn attributes(json: &str) -> Vec<(String, String)> {
+    let map: BTreeMap<String, String> = serde_json::from_str(json).unwrap_or_default();
+    map.into_iter().collect()
+}
+
+/// Adds an event's duplicates, deliveries and attempts.
+fn fill(db: &Connection, mut event: EventRow) -> Result<EventRow, ReadError> {
+    let seq = event.id.seq().cast_signed();
+    let sql = "SELECT count FROM duplicate WHERE seq=?";
+    let count: Option<u64> =
+        db.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
+    event.duplicates = count.unwrap_or(0);
+    let (first, end) = (seq << ORDINAL_BITS, (seq + 1) << ORDINAL_BITS);
+    let mut deliveries = fresh(db, first, end)?;
+    deliveries.extend(settled(db, first, end)?);
+    deliveries.sort_by_key(|(key, _)| *key);
+    event.deliveries = deliveries.into_iter().map(|(_, delivery)| delivery).collect();
+    Ok(event)
+}
+
+/// Deliveries that no attempt has been recorded for: they are in the queue alone.
+fn fresh(db: &Connection, first: i64, end: i64) -> rusqlite::Result<Vec<(i64, DeliveryRow)>> {
+    let sql = "SELECT delivery, route FROM queue WHERE due_at=0 AND delivery>=? AND delivery<?
+        AND delivery NOT IN (SELECT id FROM delivery WHERE id>=?1 AND id<?2)";
+    let mut select = db.prepare_cached(sql)?;
+    let rows = select.query_map([first, end], |row| {
+        let (state, due_at) = (State::Pending, Some(0));
+        let route = row.get(1)?;
+        Ok((row.get(0)?, DeliveryRow { route, state, due_at, cause: None, attempts: Vec::new() }))
+    })?;
+    rows.collect()
+}
+
+fn settled(db: &Connection, first: i64, end: i64) -> rusqlite::Result<Vec<(i64, DeliveryRow)>> {
+    let sql = "SELECT id, route, state, due_at, cause, started_at, duration, outcome, error,
+        version, logs FROM delivery WHERE id>=? AND id<?";
+    let mut select = db.prepare_cached(sql)?;
+    let mut rows = select.query([first, end])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key: i64 = row.get(0)?;
+        let state = State::from_name(row.get_ref(2)?.as_str()?).unwrap_or(State::Parked);
+        let due_at = row.get(3)?;
+        let mut attempts = Vec::new();
+        if row.get_ref(5)? != rusqlite::types::ValueRef::Null {
+            attempts.push(attempt(row, 1, 5)?);
+            attempts.extend(later_attempts(db, key)?);
+        }
+        let (route, cause) = (row.get(1)?, row.get(4)?);
+        found.push((key, DeliveryRow { route, state, due_at, cause, attempts }));
+    }
+    Ok(found)
+}
+
+fn later_attempts(db: &Connection, delivery: i64) -> rusqlite::Result<Vec<AttemptRow>> {
+    let sql = "SELECT n, started_at, duration, outcome, error, version, logs FROM attempt
+        WHERE delivery=? ORDER BY n";
+    let mut select = db.prepare_cached(sql)?;
+    let rows = select.query_map([delivery], |row| attempt(row, row.get(0)?, 1))?;
+    rows.collect()
+}
+
+/// The attempt whose columns begin at `column`.
+fn attempt(row: &Row<'_>, n: u32, column: usize) -> rusqlite::Result<AttemptRow> {
+    Ok(AttemptRow {
+        n,
+        started_at: row.get(column)?,
+        duration_ms: row.get(column + 1)?,
+        outcome: row.get(column + 2)?,
+        error: row.get(column + 3)?,
+        version: row.get(column + 4)?,
+        logs: row.get(column + 5)?,
+    })
+}

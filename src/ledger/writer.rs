@@ -1,0 +1,371 @@
+//! The one thread that writes: it commits what waits in groups, answers when the disk has it,
+//! and leases what is due.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use async_channel::Sender;
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::apply::{self, AT_ONCE, Due, Moved, NEVER};
+use super::body::Packed;
+use super::dedupe::{Sameness, Seen};
+use super::inbox::{Batch, Inbox};
+use super::leases::{Handover, Leases};
+use super::schema::{self, SchemaError};
+use super::{Append, AppendError, Lease, Options, Receipt, Settle, Unpark};
+use crate::clock::{Stamps, millis, wall_ms};
+use crate::delivery::State;
+use crate::event::EventId;
+use crate::metrics::Metrics;
+
+/// How long to leave a disk alone that refused a commit.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// What others need to know of the ledger's file.
+#[derive(Debug)]
+pub struct Facts {
+    /// The number that tells this ledger's event ids from another's.
+    pub tag: u32,
+    /// The key of its sameness hashes.
+    pub dedupe_key: [u8; 16],
+    /// Whether the last commit succeeded, kept up to date by the writer.
+    pub writable: Arc<AtomicBool>,
+}
+
+/// The writer, before its thread starts.
+pub struct Writer {
+    file: PathBuf,
+    db: Option<Connection>,
+    stamps: Stamps,
+    metrics: Metrics,
+    tag: u32,
+    next_seq: u64,
+    seen: Seen,
+    counts: Moved,
+    leases: Leases,
+    to_dispatch: Sender<Lease>,
+    unpark: Vec<(Vec<Arc<str>>, i64)>,
+    unsettled: Vec<Settle>,
+    writable: Arc<AtomicBool>,
+}
+
+/// Opens the file, and reads what the writer keeps in memory.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub fn open(
+    file: &Path,
+    options: &Options,
+    stamps: Stamps,
+    metrics: &Metrics,
+    to_dispatch: Sender<Lease>,
+) -> Result<(Writer, Facts), SchemaError> {
+    let db = schema::open_writer(file)?;
+    apply::pull_in(&db, stamps.now().saturating_add(millis(options.longest_wait)))?;
+    let facts = Facts {
+        tag: schema::value(&db, "tag")?,
+        dedupe_key: schema::value(&db, "dedupe_key")?,
+        writable: Arc::new(AtomicBool::new(true)),
+    };
+    let mut counts = Moved::default();
+    counts.pending = schema::value(&db, State::Pending.name())?;
+    counts.done = schema::value(&db, State::Done.name())?;
+    counts.dead = schema::value(&db, State::Dead.name())?;
+    counts.parked = schema::value(&db, State::Parked.name())?;
+    let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
+    remember(&db, &mut seen, facts.tag, options.dedupe_window)?;
+    let writer = Writer {
+        file: file.to_owned(),
+        stamps,
+        metrics: metrics.clone(),
+        tag: facts.tag,
+        next_seq: schema::last_seq(&db)? + 1,
+        db: Some(db),
+        seen,
+        counts,
+        leases: Leases::new(),
+        to_dispatch,
+        unpark: Vec::new(),
+        unsettled: Vec::new(),
+        writable: facts.writable.clone(),
+    };
+    writer.show();
+    Ok((writer, facts))
+}
+
+/// Reads back the ids of the window, oldest first, as many as memory allows.
+fn remember(db: &Connection, seen: &mut Seen, tag: u32, window: Duration) -> rusqlite::Result<()> {
+    let since = wall_ms().saturating_sub(millis(window));
+    let sql = "SELECT seq, received_at, hash FROM (SELECT * FROM dedupe ORDER BY seq DESC LIMIT ?)
+        WHERE received_at>=? ORDER BY seq";
+    let mut select = db.prepare(sql)?;
+    let mut rows = select.query(rusqlite::params![seen.most(), since])?;
+    while let Some(row) = rows.next()? {
+        let (seq, at) = (row.get(0)?, row.get(1)?);
+        seen.insert(Sameness::from_bytes(row.get(2)?), EventId::new(at, tag, seq), at);
+    }
+    Ok(())
+}
+
+/// What one commit did, to be told when it is on disk.
+#[derive(Default)]
+struct Done {
+    receipts: Vec<Receipt>,
+    fresh: Vec<(usize, EventId)>,
+    remembered: usize,
+    due: Vec<u64>,
+    moved: Moved,
+    unpark: Option<Option<i64>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(mut self, inbox: Arc<Inbox>) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("ledger".to_owned()).spawn(move || {
+            let _unwinding = AbortOnUnwind;
+            while self.turn(&inbox) {}
+        })
+    }
+
+    /// One round: take, commit, tell, lease. False when there will be no other.
+    fn turn(&mut self, inbox: &Inbox) -> bool {
+        let mut batch = inbox.take(self.look_again());
+        let last = batch.last;
+        batch.settles.splice(0..0, self.unsettled.drain(..));
+        self.unpark.extend(batch.unpark.drain(..).map(|Unpark { routes }| (routes, i64::MIN)));
+        if !batch.is_empty() || !self.unpark.is_empty() {
+            self.commit(batch);
+        }
+        self.lease_from_queue();
+        self.show();
+        !last
+    }
+
+    /// When to go on although nothing new comes in.
+    fn look_again(&mut self) -> Option<Instant> {
+        if !self.unsettled.is_empty() {
+            return Some(Instant::now() + AFTER_FAILURE);
+        }
+        let now = self.stamps.now();
+        if !self.unpark.is_empty() || (self.db.is_some() && self.leases.wanted(now) > 0) {
+            return Some(Instant::now());
+        }
+        let at = self.leases.look_again_at()?;
+        Some(Instant::now() + Duration::from_millis(at.saturating_sub(now)))
+    }
+
+    fn commit(&mut self, mut batch: Batch) {
+        let result = self.transact(&batch);
+        self.writable.store(result.is_ok(), Ordering::Relaxed);
+        match result {
+            Ok(done) => self.committed(batch, done),
+            Err(error) => {
+                tracing::error!(%error, "the ledger cannot be written");
+                self.metrics.commit_failures.inc();
+                // The file is opened anew before the next commit: a connection that failed to
+                // write must not be trusted with what it remembers of its pages.
+                self.db = None;
+                for append in batch.appends.drain(..) {
+                    let _gone = append.reply.send(Err(AppendError::Unavailable));
+                }
+                self.unsettled = batch.settles;
+            }
+        }
+    }
+
+    fn transact(&mut self, batch: &Batch) -> Result<Done, SchemaError> {
+        let mut db = match self.db.take() {
+            Some(db) => db,
+            None => schema::open_writer(&self.file)?,
+        };
+        let mut done = Done::default();
+        let applied = self.apply(&mut db, batch, &mut done);
+        if applied.is_err() {
+            self.seen.take_back(done.remembered);
+        }
+        applied?;
+        self.db = Some(db);
+        Ok(done)
+    }
+
+    fn apply(
+        &mut self,
+        db: &mut Connection,
+        batch: &Batch,
+        done: &mut Done,
+    ) -> Result<(), SchemaError> {
+        let group = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for settle in &batch.settles {
+            done.due.extend(apply::settle(
+                &group,
+                &settle.lease,
+                &settle.settlement,
+                &mut done.moved,
+            )?);
+        }
+        for (place, append) in batch.appends.iter().enumerate() {
+            let receipt = self.append(&group, append, done)?;
+            done.receipts.push(receipt);
+            if !receipt.duplicate {
+                done.fresh.push((place, receipt.id));
+            }
+        }
+        if let Some((routes, after)) = self.unpark.last() {
+            done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
+        }
+        apply::count(&group, &done.moved)?;
+        Ok(group.commit()?)
+    }
+
+    fn append(
+        &mut self,
+        db: &Connection,
+        append: &Append,
+        done: &mut Done,
+    ) -> rusqlite::Result<Receipt> {
+        let at = append.event.received_at();
+        if let Some(same) = append.same
+            && let Some(id) = self.seen.first(same, at)
+        {
+            apply::duplicate(db, id.seq())?;
+            return Ok(Receipt { id, duplicate: true });
+        }
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        apply::append(db, seq, append, &mut done.moved)?;
+        let id = EventId::new(at, self.tag, seq);
+        if let Some(same) = append.same {
+            self.seen.insert(same, id, at);
+            done.remembered += 1;
+        }
+        Ok(Receipt { id, duplicate: false })
+    }
+
+    /// Tells everyone what is on disk now.
+    fn committed(&mut self, mut batch: Batch, done: Done) {
+        self.counts.pending += done.moved.pending;
+        self.counts.done += done.moved.done;
+        self.counts.dead += done.moved.dead;
+        self.counts.parked += done.moved.parked;
+        for Settle { lease, .. } in &batch.settles {
+            self.leases.end(lease.key);
+        }
+        done.due.into_iter().for_each(|at| self.leases.due(at));
+        if let Some(after) = done.unpark {
+            self.leases.behind();
+            let step = self.unpark.pop().zip(after);
+            self.unpark.extend(step.map(|((routes, _), after)| (routes, after)));
+        }
+        for (place, id) in done.fresh {
+            if let Some(append) = batch.appends.get_mut(place) {
+                self.stored(append, id);
+            }
+        }
+        for (append, receipt) in batch.appends.into_iter().zip(done.receipts) {
+            let _gone = append.reply.send(Ok(receipt));
+        }
+    }
+
+    /// A new event is durable: its body's file is its own, and its deliveries are leased.
+    fn stored(&mut self, append: &mut Append, id: EventId) {
+        if let Packed::Spooled(file) = &mut append.body {
+            file.keep();
+        }
+        self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
+        for (ordinal, route) in append.routes.iter().enumerate() {
+            let key = apply::delivery_key(id.seq(), ordinal);
+            let event = match self.leases.fresh(key, append.event.body().len()) {
+                Handover::WithEvent => Some((id, append.event.clone())),
+                Handover::KeyOnly => None,
+                Handover::Queued => continue,
+            };
+            self.hand_over(Lease { key, due_at: 0, route: route.clone(), attempt: 1, event });
+        }
+    }
+
+    /// Leases what the queue holds and is due, fresh ones and retries in turn, so that neither
+    /// waits for the end of the other.
+    fn lease_from_queue(&mut self) {
+        let now = self.stamps.now();
+        let wanted = self.leases.wanted(now);
+        let Some(db) = self.db.as_ref().filter(|_| wanted > 0) else { return };
+        let limit = self.leases.count() + wanted;
+        let read = apply::queued(db, AT_ONCE, AT_ONCE, limit)
+            .and_then(|fresh| Ok((fresh, apply::queued(db, AT_ONCE + 1, NEVER, limit)?)));
+        let (fresh, later) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(%error, "the ledger's queue cannot be read");
+                self.leases.due(now + millis(AFTER_FAILURE));
+                self.leases.read(true, None);
+                return;
+            }
+        };
+        let more = fresh.len() == limit || later.len() == limit;
+        let (due, later): (Vec<Due>, Vec<Due>) =
+            later.into_iter().partition(|row| row.due_at <= now);
+        let next_due = later.first().map(|row| row.due_at);
+        let mut turns =
+            in_turn(fresh, due).filter(|row| !self.leases.is_out(row.delivery)).collect::<Vec<_>>();
+        let all = turns.len() <= wanted && !more;
+        turns.truncate(wanted);
+        self.leases.read(all, next_due);
+        for Due { due_at, delivery, route, attempt } in turns {
+            self.leases.queued(delivery);
+            self.hand_over(Lease {
+                key: delivery,
+                due_at,
+                route: route.into(),
+                attempt,
+                event: None,
+            });
+        }
+    }
+
+    fn hand_over(&self, lease: Lease) {
+        // Refused only when dispatch has ended; then nobody waits for it.
+        let _ended = self.to_dispatch.try_send(lease);
+    }
+
+    fn show(&self) {
+        let leased = i64::try_from(self.leases.count()).unwrap_or(i64::MAX);
+        let counts = Moved { pending: self.counts.pending - leased, ..self.counts };
+        for (name, count) in counts.named() {
+            self.metrics.deliveries.with_label_values(&[name]).set(count);
+        }
+        self.metrics.deliveries.with_label_values(&[State::Leased.name()]).set(leased);
+        let horizon = self.seen.horizon(wall_ms());
+        self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
+    }
+}
+
+/// One of each in turn, then the rest of the longer.
+fn in_turn(fresh: Vec<Due>, due: Vec<Due>) -> impl Iterator<Item = Due> {
+    let (mut fresh, mut due) = (fresh.into_iter(), due.into_iter());
+    let mut flip = false;
+    std::iter::from_fn(move || {
+        flip = !flip;
+        if flip { fresh.next().or_else(|| due.next()) } else { due.next().or_else(|| fresh.next()) }
+    })
+}
+
+/// A writer that broke leaves events waiting for ever and a memory that nobody can trust; what
+/// is on disk is whole. Ending the process is the safe answer.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("the ledger's writer broke: ending");
+            std::process::abort();
+        }
+    }
+}
