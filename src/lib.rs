@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod delivery;
 pub mod event;
+pub mod handler;
 pub mod ledger;
 pub mod metrics;
 pub mod pointer;

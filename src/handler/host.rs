@@ -1,0 +1,219 @@
+//! What a guest may ask of the host. What its handler was not granted links all the same, and
+//! says so when it is called.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+    WasiHttpView,
+};
+
+use super::bindings::hookyard::handler::{emit, types};
+use super::bindings::wasi::{config, keyvalue, logging};
+use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
+use super::log::{About, Level, Log, Printed};
+
+/// Bytes of random data that one call may ask for.
+const RANDOM_BYTES: u64 = 64 * 1024;
+
+/// Bytes that a set of HTTP header fields may take in the host.
+const FIELD_BYTES: usize = 64 * 1024;
+
+/// The host's side of one attempt.
+pub struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    egress: NoEgress,
+    config: Arc<BTreeMap<String, String>>,
+    /// The attempt's log.
+    pub log: Log,
+    /// What its memories and tables take.
+    pub limiter: Limiter,
+    /// The CPU time that it has used.
+    pub cpu: CpuMeter,
+}
+
+impl Host {
+    /// For an attempt of a handler with those limits and that configuration.
+    pub fn new(about: About, limits: &Limits, config: Arc<BTreeMap<String, String>>) -> Self {
+        let log = Log::new(about, limits.log_bytes);
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(Printed::stdout(log.clone()))
+            .stderr(Printed::stderr(log.clone()))
+            .max_random_size(RANDOM_BYTES)
+            .allow_tcp(false)
+            .allow_udp(false);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELD_BYTES);
+        Self {
+            wasi: wasi.build(),
+            table,
+            http,
+            egress: NoEgress { log: log.clone() },
+            config,
+            log,
+            limiter: Limiter::new(limits.memory),
+            cpu: CpuMeter::default(),
+        }
+    }
+
+    /// Says to the handler and to its log that something is not granted.
+    fn not_granted(&self, what: &str) -> String {
+        not_granted(&self.log, what)
+    }
+}
+
+fn not_granted(log: &Log, what: &str) -> String {
+    let message = format!("not granted: {what}");
+    log.line(Level::Warn, &message);
+    message
+}
+
+/// A linker with all that a handler may import.
+///
+/// # Errors
+/// Two interfaces share a name: a mistake in this file.
+pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    logging::logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    config::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    keyvalue::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    emit::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    Ok(linker)
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl types::Host for Host {}
+
+impl logging::logging::Host for Host {
+    fn log(
+        &mut self,
+        level: logging::logging::Level,
+        context: String,
+        message: String,
+    ) -> wasmtime::Result<()> {
+        use logging::logging::Level as Guest;
+        let level = match level {
+            Guest::Trace | Guest::Debug => Level::Debug,
+            Guest::Info => Level::Info,
+            Guest::Warn => Level::Warn,
+            Guest::Error | Guest::Critical => Level::Error,
+        };
+        if context.is_empty() {
+            self.log.line(level, &message);
+        } else {
+            self.log.line(level, &format!("{context}: {message}"));
+        }
+        Ok(())
+    }
+}
+
+impl config::store::Host for Host {
+    fn get(
+        &mut self,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<String>, config::store::Error>> {
+        Ok(Ok(self.config.get(&key).cloned()))
+    }
+
+    fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, config::store::Error>> {
+        Ok(Ok(self.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect()))
+    }
+}
+
+impl emit::Host for Host {
+    fn emit(&mut self, event_type: String, _body: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        Ok(Err(self.not_granted(&format!("this handler may not emit events of type {event_type}"))))
+    }
+}
+
+/// A handler's key-value store. No handler is granted one, so there is none to hold.
+pub enum Bucket {}
+
+type Stored<T> = wasmtime::Result<Result<T, keyvalue::store::Error>>;
+
+impl Host {
+    fn no_state<T>(&self) -> Stored<T> {
+        let message = self.not_granted("this handler has no state");
+        Ok(Err(keyvalue::store::Error::Other(message)))
+    }
+}
+
+impl keyvalue::store::Host for Host {
+    fn open(&mut self, _identifier: String) -> Stored<Resource<Bucket>> {
+        self.no_state()
+    }
+}
+
+impl keyvalue::store::HostBucket for Host {
+    fn get(&mut self, _bucket: Resource<Bucket>, _key: String) -> Stored<Option<Vec<u8>>> {
+        self.no_state()
+    }
+
+    fn set(&mut self, _bucket: Resource<Bucket>, _key: String, _value: Vec<u8>) -> Stored<()> {
+        self.no_state()
+    }
+
+    fn delete(&mut self, _bucket: Resource<Bucket>, _key: String) -> Stored<()> {
+        self.no_state()
+    }
+
+    fn exists(&mut self, _bucket: Resource<Bucket>, _key: String) -> Stored<bool> {
+        self.no_state()
+    }
+
+    fn list_keys(
+        &mut self,
+        _bucket: Resource<Bucket>,
+        _cursor: Option<u64>,
+    ) -> Stored<keyvalue::store::KeyResponse> {
+        self.no_state()
+    }
+
+    fn drop(&mut self, _bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+/// Refuses every outgoing request.
+struct NoEgress {
+    log: Log,
+}
+
+type Sent = Result<
+    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>),
+    HttpError,
+>;
+
+impl WasiHttpHooks for NoEgress {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _sent: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let to = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        not_granted(&self.log, &format!("this handler may not send requests to {to}"));
+        Box::new(std::future::ready(Err(HttpError::HttpRequestDenied)))
+    }
+}

@@ -1,0 +1,168 @@
+//! Handlers: WebAssembly modules of `plugins/`, sandboxed, and the table of those that are loaded.
+
+mod bindings;
+mod engine;
+mod host;
+mod inspect;
+mod limits;
+mod log;
+mod typed;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use wasmtime::Engine;
+
+pub use engine::engine;
+pub use inspect::NotAHandler;
+pub use limits::Limits;
+use typed::Typed;
+pub use typed::{Call, Called};
+
+/// Why a file of `plugins/` cannot be run.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The disk does not give it.
+    #[error("cannot read it: {0}")]
+    Read(#[from] io::Error),
+    /// It is larger than `ceilings.module`.
+    #[error("it has {found} bytes, more than the {limit} of `ceilings.module`")]
+    TooLarge {
+        /// Its size in bytes.
+        found: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Two files make the same handler.
+    #[error("there are both {0}.wasm and {0}.wat: remove one")]
+    Twice(String),
+    /// It is no component.
+    #[error(transparent)]
+    NotAHandler(#[from] NotAHandler),
+    /// It does not validate, or uses a feature that is switched off.
+    #[error("the component is invalid or truncated: {0}")]
+    Invalid(String),
+    /// It does not export what a handler exports.
+    #[error(
+        "the component exports {found}, but no handler: export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit)"
+    )]
+    NoExport {
+        /// What it exports.
+        found: String,
+    },
+    /// It exports a handler with other types.
+    #[error("its hookyard:handler/handler@0.1.0 is not the one of wit/hookyard.wit: {0}")]
+    WrongExport(String),
+    /// It imports what hookyard does not have.
+    #[error("it imports what hookyard does not offer (see the world in wit/hookyard.wit): {0}")]
+    Import(String),
+    /// hookyard's own side cannot be set up.
+    #[error("hookyard cannot set up its side: {0}")]
+    Host(String),
+}
+
+/// A handler's limits and configuration, from its table in `router.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What each attempt may use.
+    pub limits: Limits,
+    /// What it reads through `wasi:config`.
+    pub config: Arc<BTreeMap<String, String>>,
+}
+
+/// A handler that can be called.
+pub struct Handler {
+    name: Arc<str>,
+    version: Arc<str>,
+    settings: Settings,
+    typed: Typed,
+}
+
+impl Handler {
+    /// Its contract's name in the API.
+    pub const ABI: &str = "component";
+
+    /// The first 16 hex digits of its file's SHA-256.
+    pub fn version(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    /// Makes one attempt, of at most `timeout` wall time.
+    pub async fn call(&self, call: Call<'_>, timeout: Duration) -> Called {
+        let Settings { limits, config } = &self.settings;
+        self.typed.call(&self.name, call, limits, config.clone(), timeout).await
+    }
+}
+
+/// A handler by name: what its file gave.
+pub type Loaded = Result<Arc<Handler>, LoadError>;
+
+/// The handlers that routes name. A name that is not in it has no file.
+#[derive(Default)]
+pub struct Handlers(HashMap<Arc<str>, Loaded>);
+
+impl Handlers {
+    /// Loads the file `<name>.wasm` or `<name>.wat` of a folder for each name with settings. A
+    /// file that cannot be run is in the table with its error.
+    pub fn load(
+        engine: &Engine,
+        folder: &Path,
+        module_bytes: u64,
+        settings: BTreeMap<String, Settings>,
+    ) -> Self {
+        let load = |(name, settings): (String, Settings)| {
+            let file = find(folder, &name).transpose()?;
+            let name: Arc<str> = name.into();
+            let bytes = file.and_then(|file| read(&file, module_bytes));
+            let handler = bytes.and_then(|bytes| make(engine, &name, &bytes, settings));
+            Some((name, handler.map(Arc::new)))
+        };
+        Self(settings.into_iter().filter_map(load).collect())
+    }
+
+    /// The handler of that name: `None` when there is no file.
+    pub fn get(&self, name: &str) -> Option<&Loaded> {
+        self.0.get(name)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Loaded)> {
+        self.0.iter()
+    }
+}
+
+/// A handler's file, if there is one.
+fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, LoadError> {
+    let [binary, text] = ["wasm", "wat"].map(|kind| folder.join(format!("{name}.{kind}")));
+    match (binary.exists(), text.exists()) {
+        (true, true) => Err(LoadError::Twice(name.to_owned())),
+        (true, false) => Ok(Some(binary)),
+        (false, true) => Ok(Some(text)),
+        (false, false) => Ok(None),
+    }
+}
+
+fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+    let found = fs::metadata(file)?.len();
+    if found > limit {
+        return Err(LoadError::TooLarge { found, limit });
+    }
+    Ok(fs::read(file)?)
+}
+
+fn make(
+    engine: &Engine,
+    name: &Arc<str>,
+    file: &[u8],
+    settings: Settings,
+) -> Result<Handler, LoadError> {
+    let version = hex::encode(Sha256::digest(file)).get(..16).unwrap_or_default().into();
+    let typed = Typed::load(engine, &inspect::component(file)?)?;
+    Ok(Handler { name: name.clone(), version, settings, typed })
+}
