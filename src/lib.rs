@@ -1,10 +1,13 @@
 //! hookyard receives webhooks, verifies and stores them, and hands them to sandboxed WebAssembly
 //! handlers. `ARCHITECTURE.md` is the map.
 
+pub mod admin;
 pub mod clock;
 pub mod delivery;
+pub mod dispatch;
 pub mod event;
 pub mod handler;
+pub mod ingress;
 pub mod ledger;
 pub mod metrics;
 pub mod pointer;

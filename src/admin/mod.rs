@@ -1,0 +1,126 @@
+//! The admin side: health, metrics, and the API under `/api/v1/`.
+
+mod api;
+mod guard;
+mod show;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::handler::Handlers;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::route::Table;
+use guard::Denied;
+pub use guard::Guard;
+
+/// An answer whose body is at hand.
+pub type Answer = Response<Full<Bytes>>;
+
+/// What the admin side answers from.
+pub struct Admin {
+    /// Who may ask.
+    pub guard: Guard,
+    /// The events.
+    pub ledger: Ledger,
+    /// The routes.
+    pub routes: Arc<Table>,
+    /// The handlers.
+    pub handlers: Arc<Handlers>,
+    /// Each source's headers that carry signatures: not for people's eyes.
+    pub signatures: HashMap<Arc<str>, Vec<HeaderName>>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Admin {
+    /// Answers one request. Nothing here reads a request's body.
+    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Answer {
+        let (head, _body) = request.into_parts();
+        let path = head.uri.path();
+        let is_health = matches!(path, "/healthz" | "/readyz");
+        if !is_health && let Err(denied) = self.guard.check(&head) {
+            return denied_answer(denied);
+        }
+        if head.method != Method::GET && head.method != Method::HEAD {
+            let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        match path {
+            "/healthz" => json_answer(StatusCode::OK, &json!({"status": "ok"})),
+            "/readyz" => self.ready(),
+            "/metrics" => self.page(),
+            "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
+            "/api/v1/events" => blocking(move || self.events(&query)).await,
+            _ => match path.strip_prefix("/api/v1/events/").map(str::to_owned) {
+                Some(id) => blocking(move || self.event(&id)).await,
+                None => error(StatusCode::NOT_FOUND, "not found"),
+            },
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        if self.ledger.is_writable() {
+            json_answer(StatusCode::OK, &json!({"status": "ready"}))
+        } else {
+            error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written")
+        }
+    }
+
+    fn page(&self) -> Answer {
+        match self.metrics.page() {
+            Ok((kind, page)) => {
+                let mut answer = Response::new(Full::new(page.into()));
+                if let Ok(kind) = HeaderValue::try_from(kind) {
+                    answer.headers_mut().insert(CONTENT_TYPE, kind);
+                }
+                answer
+            }
+            Err(problem) => {
+                tracing::error!(%problem, "the metrics cannot be written");
+                error(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written")
+            }
+        }
+    }
+}
+
+/// Runs what reads the disk away from the thread that owns the sockets.
+async fn blocking(answer: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    tokio::task::spawn_blocking(answer)
+        .await
+        .unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the request broke"))
+}
+
+fn denied_answer(denied: Denied) -> Answer {
+    match denied {
+        Denied::Token => error(StatusCode::UNAUTHORIZED, "a bearer token is needed"),
+        Denied::Host => error(StatusCode::FORBIDDEN, "this Host is not in admin_hosts"),
+        Denied::Foreign => error(StatusCode::FORBIDDEN, "requests from other sites are refused"),
+        Denied::ContentType => {
+            error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "POST needs application/json")
+        }
+    }
+}
+
+fn error(status: StatusCode, what: &str) -> Answer {
+    json_answer(status, &json!({ "error": what }))
+}
+
+fn json_answer(status: StatusCode, value: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}

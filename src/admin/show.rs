@@ -1,0 +1,138 @@
+//! Events as the API shows them, with what must not be seen left out.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
+use serde_json::{Value, json};
+
+use crate::clock::rfc3339;
+use crate::event::Event;
+use crate::ledger::{AttemptRow, DeliveryRow, EventRow};
+use crate::route::Table;
+
+/// What stands for a value that must not be seen.
+const REDACTED: &str = "[redacted]";
+
+/// Parts of names, in lower case, whose values are taken for signatures or tokens.
+const TELLING: [&str; 6] = ["signature", "token", "secret", "hmac", "api-key", "password"];
+
+/// An event on a page of events.
+pub fn summary(row: &EventRow) -> Value {
+    let deliveries: Vec<Value> = row
+        .deliveries
+        .iter()
+        .map(|delivery| json!({ "route": delivery.route, "state": delivery.state.name() }))
+        .collect();
+    json!({
+        "id": row.id.to_string(),
+        "source": row.source,
+        "type": row.kind,
+        "received_at": rfc3339(row.received_at),
+        "duplicates": row.duplicates,
+        "deliveries": deliveries,
+    })
+}
+
+/// All of an event. `hidden` names the headers in which its source sends signatures.
+pub fn whole(row: &EventRow, event: &Event, routes: &Table, hidden: &[HeaderName]) -> Value {
+    let headers: Vec<(&str, Cow<'_, str>)> = event
+        .headers()
+        .iter()
+        .map(|(name, value)| {
+            let seen = !hidden.iter().any(|secret| secret == name) && !is_telling(name);
+            (name, if seen { String::from_utf8_lossy(value) } else { REDACTED.into() })
+        })
+        .collect();
+    let attributes: serde_json::Map<String, Value> = event
+        .attributes()
+        .iter()
+        .map(|(name, value)| {
+            let shown = if name == "query" { redacted_query(value) } else { value.clone() };
+            (name.clone(), shown.into())
+        })
+        .collect();
+    let deliveries: Vec<Value> =
+        row.deliveries.iter().map(|delivery| show_delivery(delivery, routes)).collect();
+    let mut shown = json!({
+        "id": row.id.to_string(),
+        "source": row.source,
+        "type": row.kind,
+        "received_at": rfc3339(row.received_at),
+        "secret": event.secret(),
+        "attributes": attributes,
+        "headers": headers,
+        "duplicates": row.duplicates,
+        "deliveries": deliveries,
+    });
+    match str::from_utf8(event.body()) {
+        Ok(text) => shown["body"] = text.into(),
+        Err(_) => shown["body_base64"] = STANDARD.encode(event.body()).into(),
+    }
+    shown
+}
+
+fn show_delivery(delivery: &DeliveryRow, routes: &Table) -> Value {
+    let attempts: Vec<Value> = delivery.attempts.iter().map(show_attempt).collect();
+    json!({
+        "route": delivery.route,
+        "handler": routes.get(&delivery.route).map(|route| &*route.handler),
+        "state": delivery.state.name(),
+        "due_at": delivery.due_at.filter(|at| *at > 0).map(rfc3339),
+        "cause": delivery.cause,
+        "attempts": attempts,
+    })
+}
+
+fn show_attempt(attempt: &AttemptRow) -> Value {
+    let logs = attempt.logs.as_deref().and_then(|logs| serde_json::from_str(logs).ok());
+    json!({
+        "n": attempt.n,
+        "started_at": rfc3339(attempt.started_at),
+        "duration_ms": attempt.duration_ms,
+        "outcome": attempt.outcome,
+        "error": attempt.error,
+        "handler_version": attempt.version,
+        "logs": logs.unwrap_or_else(|| json!([])),
+    })
+}
+
+fn redacted_query(query: &str) -> String {
+    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if is_telling(name) => Cow::Owned(format!("{name}={REDACTED}")),
+        _ => Cow::Borrowed(parameter),
+    });
+    parameters.collect::<Vec<_>>().join("&")
+}
+
+fn is_telling(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    TELLING.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_in_a_query_are_not_seen() {
+        assert_eq!(
+            redacted_query("a=1&access_token=hush&Signature=abc&b"),
+            "a=1&access_token=[redacted]&Signature=[redacted]&b"
+        );
+    }
+
+    #[test]
+    fn names_tell_what_must_not_be_seen() {
+        for (name, telling) in [
+            ("x-hub-signature-256", true),
+            ("x-gitlab-token", true),
+            ("x-shopify-hmac-sha256", true),
+            ("content-type", false),
+            ("x-github-event", false),
+        ] {
+            assert_eq!(is_telling(name), telling, "{name}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The answers of the public side.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+use super::Reply;
+use crate::ledger::Receipt;
+
+/// An answer whose body is at hand.
+pub type Answer = Response<Full<Bytes>>;
+
+/// Seconds after which a sender may try again what could not be stored.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+const DUPLICATE: HeaderName = HeaderName::from_static("hookyard-duplicate");
+
+/// The event is durable.
+pub fn stored(reply: Option<&Reply>, receipt: Receipt) -> Answer {
+    let Receipt { id, duplicate } = receipt;
+    let mut answer = match reply {
+        Some(reply) => fixed(reply),
+        None if duplicate => json(StatusCode::OK, format!(r#"{{"id":"{id}","duplicate":true}}"#)),
+        None => json(StatusCode::OK, format!(r#"{{"id":"{id}"}}"#)),
+    };
+    if duplicate {
+        answer.headers_mut().insert(DUPLICATE, HeaderValue::from_static("true"));
+    }
+    answer
+}
+
+/// The event is verified, and not wanted.
+pub fn dropped(reply: Option<&Reply>) -> Answer {
+    reply.map_or_else(|| json(StatusCode::OK, r#"{"dropped":true}"#), fixed)
+}
+
+/// A refusal, in words that are the same for every cause.
+pub fn error(status: StatusCode, what: &'static str) -> Answer {
+    json(status, format!(r#"{{"error":"{what}"}}"#))
+}
+
+/// The source takes no such method.
+pub fn wrong_method() -> Answer {
+    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    answer
+}
+
+/// The event cannot be stored now; nothing of it was.
+pub fn unavailable() -> Answer {
+    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    answer.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
+    answer
+}
+
+fn fixed(reply: &Reply) -> Answer {
+    let mut answer = Response::new(Full::new(reply.body.clone()));
+    *answer.status_mut() = reply.status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

@@ -1,0 +1,214 @@
+//! A source: what is known of one sender, and how its requests are read.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use crate::clock::wall_ms;
+use crate::event::{UNKNOWN, UNTYPED};
+use crate::ledger::{Ledger, Sameness};
+use crate::pointer::{self, Pointer};
+use crate::text::head;
+use crate::verify::{EventId, Location, Refusal, Request, Verifier};
+
+/// An event type of more bytes than this is not taken for one.
+const TYPE_BYTES: usize = 256;
+/// Bytes of a sender's own event id that are kept to be shown; all of them count.
+const SENDER_ID_BYTES: usize = 1024;
+/// Refusals of one source are not logged more often than this, in milliseconds.
+const REFUSAL_LOG_MS: u64 = 1_000;
+
+/// A named sender.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The path that it posts to.
+    pub path: String,
+    /// How its requests are verified.
+    pub verifier: Verifier,
+    /// Where an event's type stands; `None`: all are of one type.
+    pub event_type: Option<EventType>,
+    /// What makes two requests the same event.
+    pub event_id: EventId,
+    /// Bytes of a body at the most.
+    pub body_limit: usize,
+    /// What it is answered; `None`: the event's id.
+    pub reply: Option<Reply>,
+    /// What becomes of events that no route takes.
+    pub unrouted: Unrouted,
+    /// When a refusal was logged last, and how many have been since.
+    pub refusals: RefusalLog,
+}
+
+/// Where an event's type stands.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EventType {
+    /// The first of these that a request has.
+    pub at: Vec<Location>,
+    /// Whether a request without any is refused.
+    pub required: bool,
+}
+
+/// A fixed answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// What becomes of an event that no route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrouted {
+    /// It is stored.
+    Keep,
+    /// It is answered and forgotten.
+    Drop,
+}
+
+/// Keeps refusals from flooding the log.
+#[derive(Debug, Default)]
+pub struct RefusalLog {
+    last_ms: AtomicU64,
+    unsaid: AtomicU64,
+}
+
+impl Source {
+    /// The request's event type; `None` when it must have one and has not.
+    pub fn kind(&self, request: &Request) -> Option<Arc<str>> {
+        let Some(EventType { at, required }) = &self.event_type else {
+            return Some(UNTYPED.into());
+        };
+        match first(request, at) {
+            Some((_, kind)) if kind.len() <= TYPE_BYTES => Some((*kind).into()),
+            _ if *required => None,
+            _ => Some(UNKNOWN.into()),
+        }
+    }
+
+    /// The sender's own id of the event, and what makes another request the same event: the id
+    /// alone where it is signed, with the body where it is not.
+    pub fn identity(
+        &self,
+        request: &Request,
+        ledger: &Ledger,
+    ) -> (Option<String>, Option<Sameness>) {
+        let body = Some(&*request.body);
+        match &self.event_id {
+            EventId::None => (None, None),
+            EventId::Body => (None, Some(ledger.sameness(&self.name, None, body))),
+            EventId::At(places) => {
+                let Some((place, id)) = first(request, places) else { return (None, None) };
+                let signed = match place {
+                    Location::Header(name) => self.verifier.covers_header(name),
+                    Location::Pointer(_) => self.verifier.covers_body(),
+                };
+                let same = ledger.sameness(&self.name, Some(&id), body.filter(|_| !signed));
+                (Some(head(&id, SENDER_ID_BYTES).to_owned()), Some(same))
+            }
+        }
+    }
+
+    /// Logs why a request was refused, once a second at the most.
+    pub fn tell_refusal(&self, refusal: &Refusal, peer: IpAddr) {
+        let (now, last) = (wall_ms(), self.refusals.last_ms.load(Ordering::Relaxed));
+        if now.saturating_sub(last) < REFUSAL_LOG_MS {
+            self.refusals.unsaid.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.refusals.last_ms.store(now, Ordering::Relaxed);
+        let unsaid = self.refusals.unsaid.swap(0, Ordering::Relaxed);
+        tracing::warn!(source = %self.name, %peer, cause = %refusal, unsaid, "a request is refused");
+    }
+}
+
+/// The first of these places that the request has, and what stands there.
+fn first<'a, 'p>(
+    request: &'a Request,
+    places: &'p [Location],
+) -> Option<(&'p Location, Cow<'a, str>)> {
+    let mut rest = places;
+    while let Some(place) = rest.first() {
+        let pointers: Vec<&Pointer> = rest.iter().map_while(as_pointer).collect();
+        let found = match place {
+            Location::Header(name) => request
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(|text| (0, text.into())),
+            Location::Pointer(_) => pointer::first(&request.body, &pointers).ok().flatten(),
+        };
+        if let Some((index, text)) = found {
+            return Some((rest.get(index)?, text));
+        }
+        rest = rest.get(pointers.len().max(1)..)?;
+    }
+    None
+}
+
+fn as_pointer(place: &Location) -> Option<&Pointer> {
+    match place {
+        Location::Pointer(pointer) => Some(pointer),
+        Location::Header(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+    fn request(body: &'static str) -> Request {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-kind", HeaderValue::from_static("from-header"));
+        headers.insert("x-binary", HeaderValue::from_bytes(b"\xff").unwrap());
+        Request {
+            method: Method::POST,
+            target: "/".into(),
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+            peer: IpAddr::from([127, 0, 0, 1]),
+        }
+    }
+
+    fn header(name: &'static str) -> Location {
+        Location::Header(HeaderName::from_static(name))
+    }
+
+    fn pointer(text: &'static str) -> Location {
+        Location::Pointer(Pointer::from_static(text))
+    }
+
+    #[test]
+    fn places_are_tried_in_their_order() {
+        let both = request(r#"{"a":"1","b":"2"}"#);
+        for (places, expected) in [
+            (vec![pointer("/b"), pointer("/a")], Some((0, "2"))),
+            (vec![pointer("/c"), pointer("/a")], Some((1, "1"))),
+            (vec![pointer("/c"), header("x-kind"), pointer("/a")], Some((1, "from-header"))),
+            (vec![header("x-none"), header("x-binary"), pointer("/a")], Some((2, "1"))),
+            (vec![pointer("/c"), header("x-none")], None),
+            (vec![], None),
+        ] {
+            let found = first(&both, &places);
+            let expected =
+                expected.map(|(index, text): (usize, &str)| (&places[index], text.into()));
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_has_nothing_anywhere() {
+        assert_eq!(first(&request("not json"), &[pointer("/a")]), None);
+        assert_eq!(
+            first(&request("{"), &[pointer("/a"), header("x-kind")]).unwrap().1,
+            "from-header"
+        );
+    }
+}
