@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod clock;
+pub mod config;
 pub mod delivery;
 pub mod dispatch;
 pub mod event;

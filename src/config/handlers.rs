@@ -1,0 +1,91 @@
+//! The tables `[handlers.*]`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::handler::{Limits, Settings};
+
+use super::diagnostic::Diagnostic;
+use super::item::{Entry, Item};
+use super::section::Section;
+use super::server::Ceilings;
+use super::setting::Setting;
+use super::{later, names};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+const CPU: Setting<Duration> = Setting::new(
+    "cpu",
+    Duration::from_secs(1),
+    Duration::from_millis(1),
+    Duration::from_secs(3_600),
+);
+/// A page of WebAssembly is 64 KiB.
+const MEMORY: Setting<u64> = Setting::new("memory", 128 * MIB, 64 * KIB, 4_096 * MIB);
+const LOG_BYTES: Setting<u64> = Setting::new("log_bytes", 64 * KIB, 0, MIB);
+
+/// The handlers that have a table, and those that only a route names.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    ceilings: Ceilings,
+    named: &BTreeSet<String>,
+) -> BTreeMap<String, Settings> {
+    let without_table = root.context.absent(|handler| read_one(handler, ceilings));
+    let mut handlers: BTreeMap<_, _> =
+        named.iter().map(|name| (name.clone(), without_table.clone())).collect();
+    for entry in root.optional("handlers", Item::entries).unwrap_or_default() {
+        let name = names::key(&entry, "handler");
+        let section = format!("handlers.{}", entry.name);
+        let read = |handler: &mut Section<'_>| Some(read_one(handler, ceilings));
+        let handler = entry.item.section(&section, later::HANDLER, read);
+        if name.is_some_and(|name| !named.contains(name)) {
+            warn_of_unused(&entry);
+        }
+        if let (Some(name), Some(handler)) = (name, handler) {
+            handlers.insert(name.to_owned(), handler);
+        }
+    }
+    handlers
+}
+
+fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
+    let cpu = handler.duration(&CPU.under(ceilings.cpu, "server.ceilings.cpu"));
+    let memory = handler.size(&MEMORY.under(ceilings.memory, "server.ceilings.memory"));
+    let log_bytes = handler.size(&LOG_BYTES);
+    let limits = Limits {
+        cpu,
+        memory: usize::try_from(memory).unwrap_or(usize::MAX),
+        log_bytes: usize::try_from(log_bytes).unwrap_or(usize::MAX),
+    };
+    Settings { limits, config: Arc::new(handler.optional("config", config).unwrap_or_default()) }
+}
+
+fn warn_of_unused(entry: &Entry<'_>) {
+    let message = format!("no route names the handler `{}`", entry.name);
+    let help = format!("a route would say: handler = \"{}\"", entry.name);
+    let span = entry.name_span.clone();
+    entry.item.context.report(Diagnostic::warning(span, &message, &help));
+}
+
+fn config(item: Item<'_>) -> Option<BTreeMap<String, String>> {
+    let entries = item.entries()?.into_iter();
+    let texts = entries.filter_map(|entry| Some((entry.name.to_owned(), text(entry.item)?)));
+    Some(texts.collect())
+}
+
+fn text(item: Item<'_>) -> Option<String> {
+    match item.value() {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(value) => Some(value.to_string()),
+        _ => {
+            item.mismatch("a string, a number or a boolean");
+            None
+        }
+    }
+}

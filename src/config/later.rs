@@ -1,0 +1,48 @@
+//! What the contract promises for a later release. It is known by name and refused, since a setting
+//! without an effect would be worse than an error.
+
+/// Keys of `[server]`.
+pub(super) const SERVER: &[&str] = &["trusted_proxies", "min_free", "retention"];
+
+/// Keys of `[sources.*]`.
+pub(super) const SOURCE: &[&str] = &["rate_limit", "allow"];
+
+/// Keys of a source's `scheme`.
+pub(super) const SCHEME: &[&str] = &[
+    "signed_body",
+    "body_transform",
+    "url_transform",
+    "handshake",
+    "success_response",
+    "failure_status",
+];
+
+/// The `kind`s of a source's `scheme`.
+pub(super) const KINDS: &[&str] =
+    &["hash", "token", "basic", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "jws", "code"];
+
+/// Keys of `[[routes]]`.
+pub(super) const ROUTE: &[&str] =
+    &["when", FORWARD, "order_by", "concurrency", "backlog", "paused"];
+
+/// The key of `[[routes]]` that will stand instead of `handler`.
+pub(super) const FORWARD: &str = "forward";
+
+/// A `mode` of `[[routes]]`.
+pub(super) const SYNC: &str = "sync";
+
+/// How a `source` of `[[routes]]` begins that names what a handler emits.
+pub(super) const EMITTED: &str = "handler:";
+
+/// Keys of `[handlers.*]`.
+pub(super) const HANDLER: &[&str] = &[
+    "stack",
+    "reply_bytes",
+    "egress",
+    "egress_private",
+    "egress_calls",
+    "secrets",
+    "state",
+    "emit",
+    "sha256",
+];

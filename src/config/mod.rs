@@ -1,0 +1,105 @@
+//! `router.toml`, read and checked: either a [`Config`] without a mistake in it, or all mistakes at
+//! once.
+
+mod context;
+mod diagnostic;
+mod handlers;
+mod item;
+mod later;
+mod names;
+mod routes;
+mod scheme;
+mod secrets;
+mod section;
+mod server;
+mod setting;
+mod signature;
+mod sources;
+mod syntax;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::handler::Settings;
+use crate::ingress::Source;
+use crate::route::Route;
+
+use self::context::Context;
+use self::item::Item;
+use self::routes::Routes;
+use self::section::Section;
+
+pub use self::diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use self::secrets::SecretText;
+pub use self::server::{Ceilings, Server, Tls};
+
+/// Everything that `router.toml` says.
+#[derive(Debug)]
+pub struct Config {
+    pub server: Server,
+    /// In file order.
+    pub sources: Vec<Source>,
+    /// In file order.
+    pub routes: Vec<Route>,
+    /// Every handler that has a table or that a route names.
+    pub handlers: BTreeMap<String, Settings>,
+}
+
+impl Config {
+    /// Reads and checks the file. Relative paths in it start from its folder.
+    ///
+    /// The diagnostics beside a config are warnings.
+    ///
+    /// # Errors
+    /// Everything that is wrong, and the warnings too.
+    pub fn load(path: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let message = format!("cannot read the file: {error}");
+            Diagnostics::new(path, "", &[], vec![Diagnostic::whole_file(&message)])
+        })?;
+        parse(path, &text, &|name| std::env::var_os(name))
+    }
+}
+
+fn parse(
+    path: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<(Config, Diagnostics), Diagnostics> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let context = Context::new(folder, env);
+    let config = syntax::only_duplicates(&errors).then(|| {
+        let table = (document.get_ref(), 0..0);
+        Section::read(&context, "", table, &[], self::document)
+    });
+    syntax::report(&context, text, errors);
+    let (found, hidden) = context.finish();
+    let diagnostics = Diagnostics::new(path, text, &hidden, found);
+    match config {
+        Some(config) if !diagnostics.has_errors() => Ok((config, diagnostics)),
+        _ => Err(diagnostics),
+    }
+}
+
+fn document(root: &mut Section<'_>) -> Config {
+    let server = root.table("server", later::SERVER, server::read);
+    let sources = root.optional("sources", Item::entries).unwrap_or_default();
+    let names: Vec<&str> = sources.iter().map(|entry| entry.name).collect();
+    let sources = sources::read(sources);
+    let mut routes = Routes::new(&names, server.ceilings);
+    let tables = root.optional("routes", Item::list).unwrap_or_default();
+    let read_routes = routes.read(tables);
+    let handlers = handlers::read(root, server.ceilings, &routes.handlers);
+    if !server::is_loopback(server.listen) {
+        root.context.warn_of_literals();
+    }
+    Config { server, sources, routes: read_routes, handlers }
+}

@@ -1,0 +1,184 @@
+//! The tables `[[routes]]`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::Glob;
+
+use crate::delivery::RetryPolicy;
+use crate::route::{EventGlobs, Route};
+
+use super::diagnostic::Diagnostic;
+use super::item::Item;
+use super::later;
+use super::names;
+use super::section::{Section, suggestion};
+use super::server::Ceilings;
+use super::setting::Setting;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+const TIMEOUT: Setting<Duration> =
+    Setting::new("timeout", Duration::from_secs(5), MILLISECOND, DAY);
+const ATTEMPTS: Setting<u32> = Setting::new("attempts", 20, 1, 1_000);
+const FIRST: Setting<Duration> = Setting::new("first", Duration::from_secs(5), MILLISECOND, DAY);
+const FACTOR: Setting<u32> = Setting::new("factor", 3, 1, 100);
+const MAX: Setting<Duration> =
+    Setting::new("max", Duration::from_secs(6 * 3_600), MILLISECOND, DAY.saturating_mul(30));
+
+/// What is known while routes are read.
+pub(super) struct Routes<'a> {
+    /// Every source in the file, also those with mistakes.
+    sources: &'a [&'a str],
+    ceilings: Ceilings,
+    /// The names taken so far, and where.
+    names: HashMap<String, Range<usize>>,
+    /// Every handler that a route names, also those with mistakes.
+    pub handlers: BTreeSet<String>,
+}
+
+impl<'a> Routes<'a> {
+    pub fn new(sources: &'a [&'a str], ceilings: Ceilings) -> Self {
+        Self { sources, ceilings, names: HashMap::new(), handlers: BTreeSet::new() }
+    }
+
+    /// Reads all routes. Those with mistakes are missing in the result.
+    pub fn read(&mut self, tables: Vec<Item<'_>>) -> Vec<Route> {
+        let read =
+            |table: Item<'_>| table.section("routes", later::ROUTE, |route| self.route(route));
+        tables.into_iter().filter_map(read).collect()
+    }
+
+    fn route(&mut self, route: &mut Section<'_>) -> Option<Route> {
+        let sources =
+            route.required("source", r#"add source = "<name>""#, |item| self.sources(item));
+        let handler = handler(route);
+        self.handlers.extend(handler.clone());
+        let event = match route.item("event") {
+            Some(item) => globs(item),
+            None => Some(EventGlobs::All),
+        };
+        route.optional("mode", mode);
+        let ceiling = self.ceilings.timeout;
+        let timeout = route.duration(&TIMEOUT.under(ceiling, "server.ceilings.timeout"));
+        let retry = retry(route);
+        let default = || Some(format!("{}/{}", sources.as_ref()?.join("+"), handler.as_ref()?));
+        let name = self.name(route, default);
+        Some(Route {
+            name: name?.into(),
+            sources: sources?.into_iter().map(Arc::from).collect(),
+            events: event?,
+            handler: handler?.into(),
+            timeout,
+            retry,
+        })
+    }
+
+    fn name(
+        &mut self,
+        route: &mut Section<'_>,
+        default: impl FnOnce() -> Option<String>,
+    ) -> Option<String> {
+        let (name, at) = match route.item("name") {
+            Some(item) => (names::route(item)?, item.span()),
+            None => (default()?, route.span.clone()),
+        };
+        if let Some(first) = self.names.get(&name) {
+            let message = format!("two routes are named `{name}`");
+            let help = "deliveries remember their route by name: give each its own `name`";
+            let twice = Diagnostic::error(at, &message, help);
+            route.context.report(twice.related(first.clone(), "the first"));
+            return None;
+        }
+        self.names.insert(name.clone(), at);
+        Some(name)
+    }
+
+    fn sources(&self, item: Item<'_>) -> Option<Vec<String>> {
+        let items = item.one_or_more();
+        if items.is_empty() {
+            item.wrong("the route has no source", "name at least one");
+            return None;
+        }
+        let sources: Vec<_> = items.iter().map(|item| self.source(*item)).collect();
+        sources.into_iter().collect()
+    }
+
+    fn source(&self, item: Item<'_>) -> Option<String> {
+        let name = item.text()?;
+        if self.sources.contains(&name) {
+            return Some(name.to_owned());
+        }
+        if name.starts_with(later::EMITTED) {
+            item.wrong(
+                "routes from a handler are not supported by this version yet",
+                "remove this source",
+            );
+        } else {
+            let help = match self.sources {
+                [] => format!("declare it: [sources.{name}]"),
+                sources => suggestion(name, sources),
+            };
+            item.wrong(&format!("there is no source `{name}`"), &help);
+        }
+        None
+    }
+}
+
+fn handler(route: &mut Section<'_>) -> Option<String> {
+    let read = |item: Item<'_>| names::name(item, "handler").map(str::to_owned);
+    if route.has(later::FORWARD) {
+        return route.optional("handler", read);
+    }
+    route.required("handler", r#"add handler = "<file in plugins, without its ending>""#, read)
+}
+
+/// The only mode of this version.
+fn mode(item: Item<'_>) -> Option<()> {
+    if item.value().as_str() == Some(later::SYNC) {
+        item.wrong("`mode = \"sync\"` is not supported by this version yet", "allowed: `async`");
+        return None;
+    }
+    item.choice("mode", &["async"], |name| (name == "async").then_some(()))
+}
+
+fn globs(item: Item<'_>) -> Option<EventGlobs> {
+    let items = item.one_or_more();
+    if items.is_empty() {
+        item.wrong("the route matches no event", r#"give at least one glob; "*" matches all"#);
+        return None;
+    }
+    let texts: Vec<_> = items.into_iter().map(glob).collect();
+    let texts = texts.into_iter().collect::<Option<Vec<Glob>>>()?;
+    let globs = EventGlobs::new(texts);
+    if let Err(error) = &globs {
+        item.wrong(&format!("the globs are too much together: {}", error.kind()), "give fewer");
+    }
+    globs.ok()
+}
+
+/// A glob that is well formed.
+fn glob(item: Item<'_>) -> Option<Glob> {
+    let text = item.parsed("a glob of event types", |text| (!text.is_empty()).then_some(text))?;
+    let glob = EventGlobs::parse(text);
+    if let Err(error) = &glob {
+        let help = "`*` is any text, `?` one character, `[ab]` one of them, `{x,y}` either";
+        item.wrong(&format!("`{text}` is no glob: {}", error.kind()), help);
+    }
+    glob.ok()
+}
+
+fn retry(route: &mut Section<'_>) -> RetryPolicy {
+    route.table("retry", &[], |retry| {
+        let first = retry.duration(&FIRST);
+        RetryPolicy {
+            attempts: retry.count(&ATTEMPTS),
+            first,
+            factor: retry.count(&FACTOR).into(),
+            max: retry.duration(&MAX.at_least(first)),
+        }
+    })
+}

@@ -1,0 +1,175 @@
+//! A table of the file, read key by key.
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::context::Context;
+use super::diagnostic::Diagnostic;
+use super::item::Item;
+
+/// What keys are called that hold secrets.
+const SECRET_WORDS: &[&str] = &["secret", "token", "value"];
+
+/// One table of the file.
+pub(super) struct Section<'a> {
+    pub context: &'a Context<'a>,
+    /// As messages call it: `server.tls`.
+    name: String,
+    /// Where a missing key is reported.
+    pub span: Range<usize>,
+    table: &'a DeTable<'a>,
+    known: Vec<&'static str>,
+    /// Whether keys that nobody asked for are mistakes.
+    strict: bool,
+}
+
+impl<'a> Section<'a> {
+    /// Reads a table with `read`, then reports the keys that `read` did not ask for. Those in
+    /// `later` are keys of the contract that this version does not act on yet.
+    pub fn read<T>(
+        context: &'a Context<'a>,
+        name: &str,
+        (table, span): (&'a DeTable<'a>, Range<usize>),
+        later: &[&str],
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let mut section =
+            Self { context, name: name.to_owned(), span, table, known: Vec::new(), strict: true };
+        let value = read(&mut section);
+        if section.strict {
+            section.report_other_keys(later);
+        }
+        value
+    }
+
+    /// Takes all other keys as they are, where nobody can say which there should be.
+    pub fn ignore_other_keys(&mut self) {
+        self.strict = false;
+    }
+
+    /// Whether the key is there, without looking at it.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// The value of a key.
+    pub fn item(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.known.push(key);
+        let node = self.table.get(key)?;
+        Some(Item::new(self.context, node))
+    }
+
+    /// What `read` makes of a key's value; nothing when the key is missing or wrong.
+    pub fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(Item<'a>) -> Option<T>,
+    ) -> Option<T> {
+        self.item(key).and_then(read)
+    }
+
+    /// As [`optional`](Self::optional), and a missing key is a mistake; `example` shows the cure.
+    pub fn required<T>(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        read: impl FnOnce(Item<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let item = self.item(key);
+        if item.is_none() {
+            self.wrong(&format!("`{}` has no `{key}`", self.name), example);
+        }
+        item.and_then(read)
+    }
+
+    /// The one of these keys that is there; none or several are a mistake.
+    pub fn one_of(&mut self, keys: &[&'static str]) -> Option<(&'static str, Item<'a>)> {
+        let items = keys.iter().filter_map(|key| Some((*key, self.item(key)?)));
+        let found: Vec<_> = items.collect();
+        if let [one] = found[..] {
+            return Some(one);
+        }
+        let needs = if found.is_empty() { "needs one" } else { "takes only one" };
+        self.wrong(&format!("`{}` {needs} of `{}`", self.name, keys.join("`, `")), "");
+        None
+    }
+
+    /// What `read` makes of a table within this one. A missing or wrong one is read as empty.
+    pub fn table<T>(
+        &mut self,
+        key: &'static str,
+        later: &[&str],
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let item = self.item(key);
+        let found = item.and_then(Item::table);
+        let table = found.unwrap_or((&self.context.empty, self.span.clone()));
+        Section::read(self.context, &self.name_of(key), table, later, read)
+    }
+
+    /// What `read` makes of a table within this one, if it is there.
+    pub fn optional_table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let table = self.item(key)?.table()?;
+        Section::read(self.context, &self.name_of(key), table, &[], read)
+    }
+
+    /// As messages call a key of this table.
+    fn name_of(&self, key: &str) -> String {
+        match self.name.as_str() {
+            "" => key.to_owned(),
+            name => format!("{name}.{key}"),
+        }
+    }
+
+    /// Reports a mistake of the table as a whole.
+    pub fn wrong(&self, message: &str, help: &str) {
+        let diagnostic = Diagnostic::error(self.span.clone(), message, help);
+        self.context.report(diagnostic);
+    }
+
+    fn report_other_keys(&self, later: &[&str]) {
+        for (key, value) in self.table.iter() {
+            let name = key.get_ref().as_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let (message, help) = if later.contains(&name) {
+                let message = format!("`{name}` is not supported by this version yet");
+                (message, "remove it: it would have no effect".to_owned())
+            } else {
+                let place = match self.name.as_str() {
+                    "" => String::new(),
+                    section => format!(" in `{section}`"),
+                };
+                (format!("unknown key `{name}`{place}"), suggestion(name, &self.known))
+            };
+            // It may be a secret under a misspelt name.
+            if mentions_secret(name) || mentions_secret(&help) {
+                self.context.hide_values(value);
+            }
+            self.context.report(Diagnostic::error(key.span(), &message, &help));
+        }
+    }
+}
+
+/// Whether a text is about secrets, going by its words.
+pub(super) fn mentions_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| text.contains(word))
+}
+
+/// The name that was probably meant, else all that there are.
+pub(super) fn suggestion(found: &str, names: &[&str]) -> String {
+    let distance = |name: &&&str| strsim::damerau_levenshtein(found, name);
+    let nearest = names.iter().min_by_key(distance);
+    // One slip in three letters: more is another word.
+    match nearest.filter(|name| distance(name) <= 1.max(found.chars().count() / 3)) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("allowed: `{}`", names.join("`, `")),
+    }
+}

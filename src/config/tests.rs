@@ -1,0 +1,298 @@
+//! Every file in `tests/fixtures/config/invalid` has its exact report beside it; every file in
+//! `valid` is accepted. With `BLESS=1` the reports are written anew, and the test still fails.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::{HeaderName, StatusCode};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::delivery::RetryPolicy;
+use crate::handler::Limits;
+use crate::ingress::{EventType, Reply, Unrouted};
+use crate::pointer::Pointer;
+use crate::verify::{EventId, Location};
+
+use super::*;
+
+const FIXTURES: &str = "tests/fixtures/config";
+
+fn env(name: &str) -> Option<OsString> {
+    match name {
+        "SECRET" => Some("correct horse".into()),
+        "EMPTY" => Some("".into()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
+    parse(Path::new("etc/router.toml"), text, &env)
+}
+
+fn config(text: &str) -> Config {
+    read(text).unwrap_or_else(|report| panic!("{report}")).0
+}
+
+fn fixtures(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(FIXTURES).join(folder);
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn invalid_files_are_reported_exactly() {
+    let mut wrong = Vec::new();
+    for path in fixtures("invalid") {
+        let text = fs::read_to_string(&path).unwrap();
+        let report = match parse(&path, &text, &env) {
+            Ok(_) => panic!("{} is accepted", path.display()),
+            Err(report) => format!("{report}\n"),
+        };
+        assert!(!report.contains("hunter2"), "{report}");
+        let expected = path.with_extension("txt");
+        if fs::read_to_string(&expected).ok().as_ref() != Some(&report) {
+            wrong.push(format!("{}:\n{report}", path.display()));
+            if std::env::var_os("BLESS").is_some() {
+                fs::write(expected, report).unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn valid_files_are_accepted_without_a_warning() {
+    for path in fixtures("valid") {
+        let text = fs::read_to_string(&path).unwrap();
+        let (_, warnings) = parse(&path, &text, &env).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(warnings.to_string(), "", "{}", path.display());
+    }
+}
+
+#[test]
+fn an_empty_file_has_every_default() {
+    let server = config("").server;
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!((server.listen, server.admin), (at(8080), at(8081)));
+    assert!(server.admin_token.is_none() && server.tls.is_none());
+    assert_eq!(server.admin_hosts, Vec::<String>::new());
+    assert_eq!(server.plugins, Path::new("etc/plugins"));
+    assert_eq!(server.data, Path::new("etc/data"));
+    assert_eq!((server.connections, server.header_bytes), (4_096, 64 << 10));
+    assert_eq!(server.header_timeout, Duration::from_secs(10));
+    assert_eq!((server.body_rate, server.body_memory), (4 << 10, 256 << 20));
+    assert_eq!(server.idle_timeout, Duration::from_secs(75));
+    assert_eq!(server.dedupe_window, Duration::from_secs(86_400));
+    assert_eq!(server.dedupe_memory, 64 << 20);
+    assert_eq!(server.drain_timeout, Duration::from_secs(30));
+    assert_eq!(server.handler_threads, None);
+    let Ceilings { timeout, cpu, memory, module } = server.ceilings;
+    assert_eq!((timeout, cpu), (Duration::from_secs(300), Duration::from_secs(30)));
+    assert_eq!((memory, module), (512 << 20, 64 << 20));
+}
+
+#[test]
+fn what_the_server_table_says_is_taken() {
+    let server = config(
+        r#"
+        [server]
+        listen = "[::1]:0"
+        admin = "[::ffff:127.0.0.1]:0"
+        admin_token = { env = "SECRET" }
+        admin_hosts = ["Hooks.Internal"]
+        tls = { cert = "/tls/cert.pem", key = "key.pem" }
+        header_timeout = 2
+        body_memory = 1_048_576
+        dedupe_window = "0s"
+        threads.handlers = 3
+        "#,
+    )
+    .server;
+    assert_eq!(server.listen, "[::1]:0".parse().unwrap());
+    assert_eq!(server.admin_token.unwrap().expose(), "correct horse");
+    assert_eq!(server.admin_hosts, ["hooks.internal"]);
+    let Tls { cert, key } = server.tls.unwrap();
+    assert_eq!(
+        (cert.as_path(), key.as_path()),
+        (Path::new("/tls/cert.pem"), Path::new("etc/key.pem"))
+    );
+    assert_eq!(server.header_timeout, Duration::from_secs(2));
+    assert_eq!((server.body_memory, server.dedupe_window), (1 << 20, Duration::ZERO));
+    assert_eq!(server.handler_threads.map(usize::from), Some(3));
+}
+
+const ACME: &str = r#"
+    [sources.acme]
+    scheme = "github"
+    secrets = [{ env = "SECRET" }]
+"#;
+
+#[test]
+fn a_source_has_its_presets_places_unless_it_names_others() {
+    let [acme, other] = <[Source; 2]>::try_from(
+        config(&format!(
+            r#"{ACME}
+            [sources.other]
+            scheme = "github"
+            secrets = [{{ env = "SECRET" }}]
+            path = "/in/other"
+            event_type = [{{ pointer = "/a", required = true }}, {{ header = "X-B" }}]
+            event_id = {{ pointer = "/id" }}
+            body_limit = 7
+            reply = {{ body = "ok" }}
+            unrouted = "drop"
+            "#
+        ))
+        .sources,
+    )
+    .unwrap();
+    let header = |name| Location::Header(HeaderName::from_static(name));
+    let pointer = |text| Location::Pointer(Pointer::parse(text).unwrap());
+    assert_eq!((&*acme.name, acme.path.as_str()), ("acme", "/hooks/acme"));
+    let event_type = EventType { at: vec![header("x-github-event")], required: false };
+    assert_eq!(acme.event_type, Some(event_type));
+    assert_eq!(acme.event_id, EventId::At(vec![header("x-github-delivery")]));
+    assert_eq!((acme.body_limit, acme.reply, acme.unrouted), (25 << 20, None, Unrouted::Keep));
+
+    assert_eq!(other.path, "/in/other");
+    let event_type = EventType { at: vec![pointer("/a"), header("x-b")], required: true };
+    assert_eq!(other.event_type, Some(event_type));
+    assert_eq!(other.event_id, EventId::At(vec![pointer("/id")]));
+    let reply = Reply { status: StatusCode::OK, body: "ok".into() };
+    assert_eq!((other.body_limit, other.reply, other.unrouted), (7, Some(reply), Unrouted::Drop));
+}
+
+#[test]
+fn a_source_without_a_preset_has_no_event_type_and_no_id() {
+    let sources = config("sources.acme.scheme.kind = \"none\"").sources;
+    assert_eq!(sources[0].event_type, None);
+    assert_eq!(sources[0].event_id, EventId::None);
+}
+
+#[test]
+fn a_route_has_defaults_and_so_has_its_handler() {
+    let config = config(&format!("{ACME}\n[[routes]]\nsource = \"acme\"\nhandler = \"sum\""));
+    let route = &config.routes[0];
+    assert_eq!((&*route.name, &*route.handler), ("acme/sum", "sum"));
+    assert_eq!(route.sources, ["acme".into()]);
+    assert!(route.events.matches("any/thing.at all") && route.events.matches(""));
+    assert_eq!(route.timeout, Duration::from_secs(5));
+    let (first, max) = (Duration::from_secs(5), Duration::from_secs(6 * 3_600));
+    assert_eq!(route.retry, RetryPolicy { attempts: 20, first, factor: 3.0, max });
+    let handler = &config.handlers["sum"];
+    let limits = Limits { cpu: Duration::from_secs(1), memory: 128 << 20, log_bytes: 64 << 10 };
+    assert_eq!((&handler.limits, handler.config.len()), (&limits, 0));
+}
+
+#[test]
+fn globs_match_whole_event_types() {
+    let globs = |globs: &str| {
+        let route = format!("[[routes]]\nsource = \"acme\"\nhandler = \"sum\"\nevent = {globs}");
+        config(&format!("{ACME}\n{route}")).routes.remove(0).events
+    };
+    let jobs = globs(r#"["JOB_*", "sync.{started,complete}", "a/?"]"#);
+    for event_type in ["JOB_", "JOB_COMPLETED", "JOB_A/B.c", "sync.started", "a/b", "a//"] {
+        assert!(jobs.matches(event_type), "{event_type}");
+    }
+    for event_type in ["", "job_completed", "xJOB_A", "sync.", "sync.started.x", "a/", "a/bc"] {
+        assert!(!jobs.matches(event_type), "{event_type}");
+    }
+    assert!(globs(r#""*.created""#).matches("crm/contact.v2.created"));
+}
+
+#[test]
+fn defaults_give_way_to_ceilings() {
+    let config = config(&format!(
+        r#"
+        server.ceilings = {{ timeout = "2s", cpu = "10ms", memory = "1MiB" }}
+        routes = [{{ source = "acme", handler = "sum" }}]
+        {ACME}"#
+    ));
+    assert_eq!(config.routes[0].timeout, Duration::from_secs(2));
+    let handler = &config.handlers["sum"];
+    assert_eq!((handler.limits.cpu, handler.limits.memory), (Duration::from_millis(10), 1 << 20));
+}
+
+#[test]
+fn a_handlers_config_is_text() {
+    let text = "routes = [{ source = \"acme\", handler = \"sum\" }]\n\
+        handlers.sum.config = { a = \"x\", b = -5, c = 0.50, d = true, e = 0xff, f = 1_000 }\n";
+    let handlers = config(&format!("{text}{ACME}")).handlers;
+    let values: Vec<_> = handlers["sum"].config.values().map(String::as_str).collect();
+    assert_eq!(values, ["x", "-5", "0.50", "true", "0xff", "1000"]);
+}
+
+#[test]
+fn a_secret_is_what_its_place_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |content: &str, secret: &str| {
+        fs::write(folder.path().join("secret"), content).unwrap();
+        let text = "server.admin_token = { file = \"secret\" }";
+        let (config, _) = parse(&folder.path().join("router.toml"), text, &env).unwrap();
+        let token = config.server.admin_token.unwrap();
+        assert_eq!(token.expose(), secret);
+        assert!(!format!("{token:?}").contains(secret));
+    };
+    check("hunter2", "hunter2");
+    check("hunter2\n", "hunter2");
+    check("hunter2\r\n", "hunter2");
+    check("hunter2\n\n", "hunter2\n");
+    check(" hunter2 ", " hunter2 ");
+}
+
+#[test]
+fn a_secret_in_a_public_servers_file_is_warned_of() {
+    let warnings = |listen: &str| {
+        let text = format!(
+            "server = {{ listen = {listen:?}, admin_token = {{ value = \"hunter2\" }} }}\n\
+             [sources.acme]\nscheme = \"github\"\nsecrets = [{{ value = \"hunter2\" }}]"
+        );
+        let (config, warnings) = read(&text).unwrap();
+        assert!(!warnings.has_errors());
+        assert!(!format!("{config:?}{warnings:?}{warnings}").contains("hunter2"));
+        warnings.iter().count()
+    };
+    assert_eq!(warnings("127.0.0.1:8080"), 0);
+    assert_eq!(warnings("[::1]:8080"), 0);
+    assert_eq!(warnings("0.0.0.0:8080"), 2);
+    assert_eq!(warnings("10.0.0.1:8080"), 2);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = Config::load(&folder.path().join("router.toml")).unwrap_err();
+    assert!(report.has_errors());
+    let report = report.to_string();
+    assert!(report.contains("router.toml") && report.contains("No such file"), "{report}");
+}
+
+#[test]
+fn colors_are_for_terminals() {
+    let report = read("lisen = 1").unwrap_err();
+    assert!(!report.render(false).contains('\u{1b}'));
+    assert!(report.render(true).contains("\u{1b}["));
+}
+
+proptest! {
+    /// One slip anywhere in a file full of mistakes: spans may end up anywhere.
+    #[test]
+    fn no_file_is_too_broken_to_be_reported(at: Index, slip in ".{0,3}", from: Index) {
+        let files = fixtures("invalid");
+        let mut text = fs::read_to_string(from.get(&files)).unwrap();
+        let chars: Vec<_> = text.char_indices().collect();
+        let (start, c) = *at.get(&chars);
+        text.replace_range(start..start + c.len_utf8(), &slip);
+        if let Err(report) = read(&text) {
+            prop_assert!(!report.render(true).is_empty());
+        }
+    }
+}
