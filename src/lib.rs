@@ -2,6 +2,8 @@
 //! handlers. `ARCHITECTURE.md` is the map.
 
 pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
