@@ -1,0 +1,89 @@
+//! The house: a file imports only from floors below its own, or from its own folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors of `src/`, by folder or file.
+const FLOORS: [(&str, u32); 18] = [
+    ("main", 10),
+    ("cli", 9),
+    ("app", 8),
+    ("config", 6),
+    ("ingress", 5),
+    ("dispatch", 5),
+    ("admin", 5),
+    ("ledger", 4),
+    ("handler", 4),
+    ("route", 4),
+    ("delivery", 3),
+    ("event", 2),
+    ("verify", 1),
+    ("server", 0),
+    ("clock", 0),
+    ("metrics", 0),
+    ("pointer", 0),
+    ("text", 0),
+];
+
+/// Production files may have this many lines, tests apart.
+const LINES: usize = 450;
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path, text));
+            }
+        }
+    }
+    files
+}
+
+/// The folder or file of `src/` that a path belongs to.
+fn part(path: &Path) -> String {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// What a file names of the crate's other parts, in `use` lines and elsewhere.
+fn imports(text: &str) -> BTreeSet<&str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn files_import_only_from_the_floors_below() {
+    let floors: BTreeMap<&str, u32> = FLOORS.into();
+    let mut seen = 0;
+    for (path, text) in sources() {
+        let own = part(&path);
+        if own == "lib" {
+            continue;
+        }
+        let floor = floors.get(&*own).unwrap_or_else(|| panic!("{own} has no floor"));
+        for import in imports(&text).into_iter().filter(|import| *import != own) {
+            let below = floors.get(import).unwrap_or_else(|| panic!("{import} has no floor"));
+            assert!(below < floor, "{} (floor {floor}) imports {import} ({below})", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "only {seen} imports found: the reader of imports is broken");
+}
+
+#[test]
+fn no_file_is_too_long_to_read_in_one_sitting() {
+    for (path, text) in sources() {
+        let lines = text.split("#[cfg(test)]\nmod tests {").next().unwrap().lines().count();
+        assert!(lines <= LINES, "{} has {lines} lines", path.display());
+    }
+}
