@@ -40,6 +40,31 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads one answer; what follows it on the connection stays there.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Self> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if from.read_until(b'\n', &mut head)? == 0 {
+                let head = String::from_utf8_lossy(&head);
+                let what = format!("no answer: {head:?}");
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            }
+        }
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<_> = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let mut answer = Self { status, headers, body: String::new() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        from.read_exact(&mut body)?;
+        answer.body = String::from_utf8(body).unwrap();
+        Ok(answer)
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -276,21 +301,10 @@ pub fn post(
     exchange(to, &[request.as_bytes(), body].concat())
 }
 
-/// Sends a whole request, and reads its answer to the end of the connection.
+/// Sends a whole request, and reads its answer.
 fn exchange(to: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request)?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let broken = || io::Error::new(io::ErrorKind::UnexpectedEof, format!("no answer: {text:?}"));
-    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(broken)?;
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
-    let headers = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    Ok(Answer { status: status.ok_or_else(broken)?, headers, body: body.to_owned() })
+    Answer::read(&mut BufReader::new(stream))
 }
