@@ -1,31 +1,36 @@
 //! Builds every part from a [`Config`], runs them, and ends them in order.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use http::{HeaderName, Request};
+use anyhow::{Context, Result, anyhow};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use prometheus::IntCounter;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
-use crate::config::Config;
+use crate::config::{Config, SecretText, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Handlers};
-use crate::ingress::{Ingress, Source};
+use crate::handler::{self, Handlers, Settings};
+use crate::ingress::Ingress;
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
-use crate::route::{Route, Table};
+use crate::route::Route;
 use crate::server::body::Rate;
-use crate::server::{self, Budget, Limits, Served, TlsAcceptor};
+use crate::server::{self, Budget, Limits, TlsAcceptor};
+use crate::snapshot::{Current, Snapshot};
 
 /// How long the admin side may take to finish what it was asked.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
@@ -45,75 +50,37 @@ pub struct App {
 /// A listening side, and how to end it.
 struct Side {
     stop: oneshot::Sender<()>,
-    served: JoinHandle<Served>,
+    served: JoinHandle<usize>,
 }
 
 impl App {
     /// Opens the ledger, loads the handlers, and listens.
     ///
     /// # Errors
-    /// A port is in use, the ledger cannot be opened, a folder or TLS file cannot be read.
+    /// A port is in use, the ledger cannot be opened, a TLS file cannot be read.
     pub async fn start(config: Config) -> Result<Self> {
-        let Config { server, sources, routes, handlers: settings } = config;
+        let server = config.server;
         let tls =
             server.tls.as_ref().map(|tls| server::acceptor(&tls.cert, &tls.key)).transpose()?;
         let public = listen(server.listen).await?;
         let admin = listen(server.admin).await?;
-        let metrics = Metrics::new()?;
-        let options = Options {
-            data: server.data.clone(),
-            dedupe_window: server.dedupe_window,
-            dedupe_memory: server.dedupe_memory,
-            longest_wait: longest_wait(&routes),
-        };
         let threads = server.handler_threads.map_or_else(cores, NonZeroUsize::get);
-        let memory = usize::try_from(server.ceilings.memory).unwrap_or(usize::MAX);
-        let (plugins, module) = (server.plugins.clone(), server.ceilings.module);
-        let opened = metrics.clone();
-        let (ledger, handlers) = spawn_blocking(move || -> Result<_> {
-            let ledger = Ledger::open(&options, &opened)?;
-            let engine = handler::engine(attempts(threads), memory)
-                .map_err(|error| anyhow::anyhow!("cannot set up WebAssembly: {error:#}"))?;
-            Ok((ledger, Handlers::load(&engine, &plugins, module, settings)))
-        })
-        .await??;
-        let (routes, handlers) = (Arc::new(Table::new(routes)), Arc::new(handlers));
-        tell_missing(&routes, &handlers);
-        ledger.unpark(runnable(&routes, &handlers));
-        let dispatch = Dispatch {
-            ledger: ledger.clone(),
-            routes: routes.clone(),
-            handlers: handlers.clone(),
-            metrics: metrics.clone(),
-        };
-        let dispatch = dispatch.start(threads).context("cannot start the handlers' threads")?;
-        let asked = Admin {
-            guard: Guard::new(server.admin_token.as_ref().map(|t| t.expose()), server.admin_hosts),
-            ledger: ledger.clone(),
-            routes: routes.clone(),
-            handlers,
-            signatures: signatures(&sources),
-            metrics: metrics.clone(),
-        };
-        let limits = Limits {
-            connections: usize::try_from(server.connections).unwrap_or(usize::MAX),
-            header_bytes: usize::try_from(server.header_bytes).unwrap_or(usize::MAX),
-            header_timeout: server.header_timeout,
-            idle_timeout: server.idle_timeout,
-        };
-        let bodies = Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX));
-        let rate = Rate { bytes_per_second: server.body_rate };
-        let ingress = Ingress::new(sources, routes, ledger.clone(), bodies, rate, metrics);
+        let metrics = Metrics::new()?;
+        let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
+        let handlers = load(&server, threads, config.handlers).await?;
+        let snapshot = Snapshot::new(config.sources, config.routes, handlers);
+        tell(&snapshot);
+        ledger.unpark(snapshot.runnable());
+        let current: Current = Arc::new(ArcSwap::from_pointee(snapshot));
+        let parts = Parts { ledger, current, metrics };
+        let drain = server.drain_timeout;
         Ok(Self {
             public: public.local_addr()?,
             admin: admin.local_addr()?,
-            drain: server.drain_timeout,
-            ledger,
-            dispatch,
-            sides: [
-                serve_public(public, tls, limits, ingress, server.drain_timeout),
-                serve_admin(admin, asked),
-            ],
+            drain,
+            dispatch: parts.dispatch(threads)?,
+            sides: [parts.public(public, tls, &server), parts.admin(admin, server)],
+            ledger: parts.ledger,
         })
     }
 
@@ -138,7 +105,7 @@ impl Side {
     async fn end(self) -> usize {
         // Nobody listens for the word when the side has ended already.
         let _ended = self.stop.send(());
-        self.served.await.map_or(0, |served| served.cut)
+        self.served.await.unwrap_or_default()
     }
 }
 
@@ -146,74 +113,134 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn serve_public(
+/// What the parts share.
+struct Parts {
+    ledger: Ledger,
+    current: Current,
+    metrics: Metrics,
+}
+
+impl Parts {
+    fn dispatch(&self, threads: usize) -> Result<Running> {
+        let dispatch = Dispatch {
+            ledger: self.ledger.clone(),
+            current: self.current.clone(),
+            metrics: self.metrics.clone(),
+        };
+        dispatch.start(threads).context("cannot start the handlers' threads")
+    }
+
+    fn public(&self, listener: TcpListener, tls: Option<TlsAcceptor>, server: &Server) -> Side {
+        let ingress = Arc::new(Ingress {
+            current: self.current.clone(),
+            ledger: self.ledger.clone(),
+            bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
+            rate: Rate { bytes_per_second: server.body_rate },
+            metrics: self.metrics.clone(),
+        });
+        let limits = Limits {
+            connections: usize::try_from(server.connections).unwrap_or(usize::MAX),
+            header_bytes: usize::try_from(server.header_bytes).unwrap_or(usize::MAX),
+            header_timeout: server.header_timeout,
+            idle_timeout: server.idle_timeout,
+        };
+        let answer = move |request, peer| {
+            let ingress = ingress.clone();
+            async move { ingress.answer(request, peer).await }
+        };
+        serve(listener, tls, limits, server.drain_timeout, self.refused(), answer)
+    }
+
+    fn admin(&self, listener: TcpListener, server: Server) -> Side {
+        let token = server.admin_token.as_ref().map(SecretText::expose);
+        let admin = Arc::new(Admin {
+            guard: Guard::new(token, server.admin_hosts),
+            ledger: self.ledger.clone(),
+            current: self.current.clone(),
+            metrics: self.metrics.clone(),
+        });
+        let answer = move |request, _peer| admin.clone().answer(request);
+        serve(listener, None, Limits::DEFAULT, ADMIN_DRAIN, self.refused(), answer)
+    }
+
+    fn refused(&self) -> IntCounter {
+        self.metrics.connections_refused.clone()
+    }
+}
+
+/// Opens the ledger, away from the thread that serves.
+async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Result<Ledger> {
+    let options = Options {
+        data: server.data.clone(),
+        dedupe_window: server.dedupe_window,
+        dedupe_memory: server.dedupe_memory,
+        longest_wait,
+    };
+    let metrics = metrics.clone();
+    Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)
+}
+
+/// Loads the handlers, away from the thread that serves.
+async fn load(
+    server: &Server,
+    threads: usize,
+    settings: BTreeMap<String, Settings>,
+) -> Result<Handlers> {
+    let attempts = u32::try_from(threads * ATTEMPTS_A_THREAD)?;
+    let memory = usize::try_from(server.ceilings.memory)?;
+    let (plugins, module) = (server.plugins.clone(), server.ceilings.module);
+    spawn_blocking(move || {
+        let engine = handler::engine(attempts, memory)
+            .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
+        Ok(Handlers::load(&engine, &plugins, module, settings))
+    })
+    .await?
+}
+
+/// Serves one side: `answer` gets each request and its peer's address.
+fn serve<F>(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limits: Limits,
-    ingress: Ingress,
     drain: Duration,
-) -> Side {
-    let ingress = Arc::new(ingress);
+    refused: IntCounter,
+    answer: impl Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + 'static,
+) -> Side
+where
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     let (stop, stopped) = oneshot::channel::<()>();
     let service = move |peer: SocketAddr| {
-        let ingress = ingress.clone();
-        service_fn(move |request: Request<Incoming>| {
-            let ingress = ingress.clone();
-            let peer = peer.ip().to_canonical();
-            async move { io::Result::Ok(ingress.answer(request, peer).await) }
+        let (answer, peer) = (answer.clone(), peer.ip().to_canonical());
+        service_fn(move |request| {
+            let answered = answer(request, peer);
+            async move { io::Result::Ok(answered.await) }
         })
     };
-    let stopped = async { drop(stopped.await) };
-    let served = server::serve(listener, tls, limits, service, stopped, drain);
+    let served = async move {
+        let stopped = async { drop(stopped.await) };
+        server::serve(listener, tls, limits, service, stopped, drain, &refused).await
+    };
     Side { stop, served: tokio::spawn(served) }
 }
 
-fn serve_admin(listener: TcpListener, admin: Admin) -> Side {
-    let admin = Arc::new(admin);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let service = move |_peer: SocketAddr| {
-        let admin = admin.clone();
-        service_fn(move |request: Request<Incoming>| {
-            let admin = admin.clone();
-            async move { io::Result::Ok(admin.answer(request).await) }
-        })
-    };
-    let stopped = async { drop(stopped.await) };
-    let served = server::serve(listener, None, Limits::DEFAULT, service, stopped, ADMIN_DRAIN);
-    Side { stop, served: tokio::spawn(served) }
-}
-
-/// How many attempts are under way at the most.
-fn attempts(threads: usize) -> u32 {
-    u32::try_from(threads * ATTEMPTS_A_THREAD).unwrap_or(u32::MAX)
-}
-
-fn tell_missing(routes: &Table, handlers: &Handlers) {
-    for (name, handler) in handlers.iter() {
+/// Says which handlers there are.
+fn tell(snapshot: &Snapshot) {
+    for (name, handler) in snapshot.handlers.iter() {
         match handler {
             Ok(handler) => tracing::info!(handler = %name, version = %handler.version(), "loaded"),
             Err(error) => tracing::error!(handler = %name, %error, "cannot be loaded"),
         }
     }
-    for route in routes.iter().filter(|route| handlers.get(&route.handler).is_none()) {
+    let missing = |route: &&Arc<Route>| snapshot.handlers.get(&route.handler).is_none();
+    for route in snapshot.routes.iter().filter(missing) {
         let (route, handler) = (&route.name, &route.handler);
         tracing::warn!(%route, %handler, "the handler's file is missing: deliveries are parked");
     }
 }
 
-/// The names of the routes whose handlers can be called.
-fn runnable(routes: &Table, handlers: &Handlers) -> Vec<Arc<str>> {
-    let ready = |route: &&Arc<Route>| matches!(handlers.get(&route.handler), Some(Ok(_)));
-    routes.iter().filter(ready).map(|route| route.name.clone()).collect()
-}
-
 fn longest_wait(routes: &[Route]) -> Duration {
     routes.iter().map(|route| route.retry.max).max().unwrap_or_default()
-}
-
-fn signatures(sources: &[Source]) -> HashMap<Arc<str>, Vec<HeaderName>> {
-    let hidden = |source: &Source| source.verifier.signature_headers().cloned().collect();
-    sources.iter().map(|source| (source.name.clone(), hidden(source))).collect()
 }
 
 fn cores() -> usize {

@@ -14,10 +14,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
-use crate::handler::{Call, Called, Handler, Handlers};
+use crate::handler::{Call, Called, Handler};
 use crate::ledger::{Attempt, Lease, Ledger, Settlement};
 use crate::metrics::Metrics;
-use crate::route::{Route, Table};
+use crate::route::Route;
+use crate::snapshot::{Current, Snapshot};
 
 /// Attempts that one thread has under way at once.
 pub const ATTEMPTS_A_THREAD: usize = 32;
@@ -26,10 +27,8 @@ pub const ATTEMPTS_A_THREAD: usize = 32;
 pub struct Dispatch {
     /// Where leases come from and settlements go.
     pub ledger: Ledger,
-    /// The routes.
-    pub routes: Arc<Table>,
-    /// The handlers.
-    pub handlers: Arc<Handlers>,
+    /// Routes and handlers.
+    pub current: Current,
     /// What it counts.
     pub metrics: Metrics,
 }
@@ -80,7 +79,8 @@ impl Dispatch {
     }
 
     async fn deliver(&self, lease: Lease) {
-        let settlement = match self.target(&lease.route) {
+        let snapshot = self.current.load_full();
+        let settlement = match target(&snapshot, &lease.route) {
             Ok((route, handler)) => self.attempt(&lease, route, handler).await,
             Err(cause) => Settlement::Parked(cause),
         };
@@ -88,16 +88,6 @@ impl Dispatch {
             tracing::warn!(route = %lease.route, cause, "a delivery is parked");
         }
         self.ledger.settle(lease, settlement);
-    }
-
-    /// The route and handler as they are now, or why there are none.
-    fn target(&self, name: &str) -> Result<(&Route, &Handler), String> {
-        let route = self.routes.get(name).ok_or("router.toml has no such route any more")?;
-        match self.handlers.get(&route.handler) {
-            Some(Ok(handler)) => Ok((route, handler)),
-            Some(Err(error)) => Err(format!("handler {} cannot be loaded: {error}", route.handler)),
-            None => Err(format!("handler {} is missing", route.handler)),
-        }
     }
 
     async fn attempt(&self, lease: &Lease, route: &Route, handler: &Handler) -> Settlement {
@@ -160,6 +150,16 @@ impl Dispatch {
                 );
             }
         }
+    }
+}
+
+/// The route and handler as the snapshot has them, or why there are none.
+fn target<'a>(snapshot: &'a Snapshot, name: &str) -> Result<(&'a Route, &'a Handler), String> {
+    let route = snapshot.routes.get(name).ok_or("router.toml has no such route any more")?;
+    match snapshot.handlers.get(&route.handler) {
+        Some(Ok(handler)) => Ok((route, handler)),
+        Some(Err(error)) => Err(format!("handler {} cannot be loaded: {error}", route.handler)),
+        None => Err(format!("handler {} is missing", route.handler)),
     }
 }
 

@@ -16,5 +16,7 @@ pub mod metrics;
 pub mod pointer;
 pub mod route;
 pub mod server;
+pub mod snapshot;
+pub mod source;
 pub mod text;
 pub mod verify;

@@ -10,6 +10,7 @@ use crate::delivery::State;
 use crate::event::EventId;
 use crate::handler::Handler;
 use crate::ledger::{Filter, ReadError};
+use crate::snapshot::Snapshot;
 
 /// Events on a page when the request does not say.
 const PAGE: usize = 50;
@@ -43,9 +44,7 @@ impl Admin {
         };
         match self.ledger.reader().show(id) {
             Ok((row, event)) => {
-                let hidden = self.signatures.get(&**event.source());
-                let hidden = hidden.map(Vec::as_slice).unwrap_or_default();
-                json_answer(StatusCode::OK, &show::whole(&row, &event, &self.routes, hidden))
+                json_answer(StatusCode::OK, &show::whole(&row, &event, &self.current.load()))
             }
             Err(ReadError::Missing) => error(StatusCode::NOT_FOUND, "there is no such event"),
             Err(problem) => unreadable(&problem),
@@ -54,22 +53,23 @@ impl Admin {
 
     /// `GET /api/v1/handlers`: those with a file, and those that a route names.
     pub(super) fn handlers(&self) -> Value {
-        let files = self.handlers.iter().map(|(name, _)| name);
-        let named = self.routes.iter().map(|route| &route.handler);
+        let snapshot = self.current.load();
+        let files = snapshot.handlers.iter().map(|(name, _)| name);
+        let named = snapshot.routes.iter().map(|route| &route.handler);
         let names: BTreeSet<&str> = files.chain(named).map(|name| &**name).collect();
-        let items: Vec<Value> = names.into_iter().map(|name| self.handler(name)).collect();
+        let items: Vec<Value> = names.into_iter().map(|name| handler(&snapshot, name)).collect();
         json!({ "items": items })
     }
+}
 
-    fn handler(&self, name: &str) -> Value {
-        let (state, version, error) = match self.handlers.get(name) {
-            None => ("missing", None, None),
-            Some(Ok(handler)) => ("ready", Some(handler.version().to_string()), None),
-            Some(Err(error)) => ("bad", None, Some(error.to_string())),
-        };
-        let abi = version.is_some().then_some(Handler::ABI);
-        json!({ "name": name, "state": state, "version": version, "abi": abi, "error": error })
-    }
+fn handler(snapshot: &Snapshot, name: &str) -> Value {
+    let (state, version, error) = match snapshot.handlers.get(name) {
+        None => ("missing", None, None),
+        Some(Ok(handler)) => ("ready", Some(handler.version().to_string()), None),
+        Some(Err(error)) => ("bad", None, Some(error.to_string())),
+    };
+    let abi = version.is_some().then_some(Handler::ABI);
+    json!({ "name": name, "state": state, "version": version, "abi": abi, "error": error })
 }
 
 fn unreadable(problem: &ReadError) -> Answer {

@@ -4,20 +4,18 @@ mod api;
 mod guard;
 mod show;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::handler::Handlers;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::route::Table;
+use crate::snapshot::Current;
 use guard::Denied;
 pub use guard::Guard;
 
@@ -30,12 +28,8 @@ pub struct Admin {
     pub guard: Guard,
     /// The events.
     pub ledger: Ledger,
-    /// The routes.
-    pub routes: Arc<Table>,
-    /// The handlers.
-    pub handlers: Arc<Handlers>,
-    /// Each source's headers that carry signatures: not for people's eyes.
-    pub signatures: HashMap<Arc<str>, Vec<HeaderName>>,
+    /// Sources, routes and handlers.
+    pub current: Current,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
 use crate::event::Event;
 use crate::ledger::{AttemptRow, DeliveryRow, EventRow};
 use crate::route::Table;
+use crate::snapshot::Snapshot;
 
 /// What stands for a value that must not be seen.
 const REDACTED: &str = "[redacted]";
@@ -35,8 +35,9 @@ pub fn summary(row: &EventRow) -> Value {
     })
 }
 
-/// All of an event. `hidden` names the headers in which its source sends signatures.
-pub fn whole(row: &EventRow, event: &Event, routes: &Table, hidden: &[HeaderName]) -> Value {
+/// All of an event.
+pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
+    let hidden = snapshot.signature_headers(event.source());
     let headers: Vec<(&str, Cow<'_, str>)> = event
         .headers()
         .iter()
@@ -54,7 +55,7 @@ pub fn whole(row: &EventRow, event: &Event, routes: &Table, hidden: &[HeaderName
         })
         .collect();
     let deliveries: Vec<Value> =
-        row.deliveries.iter().map(|delivery| show_delivery(delivery, routes)).collect();
+        row.deliveries.iter().map(|delivery| show_delivery(delivery, &snapshot.routes)).collect();
     let mut shown = json!({
         "id": row.id.to_string(),
         "source": row.source,

@@ -28,8 +28,8 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use crate::handler::Settings;
-use crate::ingress::Source;
 use crate::route::Route;
+use crate::source::Source;
 
 use self::context::Context;
 use self::item::Item;

@@ -6,8 +6,8 @@ use std::ops::Range;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderName, StatusCode};
 
-use crate::ingress::{EventType, RefusalLog, Reply, Source, Unrouted};
 use crate::pointer::Pointer;
+use crate::source::{EventType, RefusalLog, Reply, Source, Unrouted};
 use crate::verify::presets::{self, Preset};
 use crate::verify::{EventId, Location, Scheme, Verifier};
 

@@ -13,8 +13,8 @@ use proptest::sample::Index;
 
 use crate::delivery::RetryPolicy;
 use crate::handler::Limits;
-use crate::ingress::{EventType, Reply, Unrouted};
 use crate::pointer::Pointer;
+use crate::source::{EventType, Reply, Unrouted};
 use crate::verify::{EventId, Location};
 
 use super::*;

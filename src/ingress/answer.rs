@@ -5,8 +5,8 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
-use super::Reply;
 use crate::ledger::Receipt;
+use crate::source::Reply;
 
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;

@@ -1,9 +1,7 @@
 //! The public side: bytes in; verified, stored, and only then answered.
 
 mod answer;
-mod source;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,23 +11,31 @@ use hyper::body::{Body, Incoming};
 
 use crate::clock::wall_ms;
 use crate::event::Event;
-use crate::ledger::{Ledger, Receipt};
+use crate::ledger::{Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
-use crate::route::Table;
 use crate::server::Budget;
 use crate::server::body::{self, BodyError, Rate};
+use crate::snapshot::{Current, Snapshot};
+use crate::source::{Identity, Source, Unrouted};
+use crate::text::head;
 use crate::verify::{self, Refusal};
 pub use answer::Answer;
-pub use source::{EventType, RefusalLog, Reply, Source, Unrouted};
+
+/// Bytes of a sender's own event id that are kept to be shown; all of them count.
+const SENDER_ID_BYTES: usize = 1024;
 
 /// What requests are answered from.
 pub struct Ingress {
-    by_path: HashMap<String, Arc<Source>>,
-    routes: Arc<Table>,
-    ledger: Ledger,
-    bodies: Budget,
-    rate: Rate,
-    metrics: Metrics,
+    /// Sources and routes.
+    pub current: Current,
+    /// Where events are stored.
+    pub ledger: Ledger,
+    /// The memory of all bodies in flight.
+    pub bodies: Budget,
+    /// The least speed of a body.
+    pub rate: Rate,
+    /// What it counts.
+    pub metrics: Metrics,
 }
 
 /// How a request ended, for its answer and the metrics.
@@ -90,38 +96,29 @@ impl Ended {
 }
 
 impl Ingress {
-    /// For these sources, whose paths are unique.
-    pub fn new(
-        sources: Vec<Source>,
-        routes: Arc<Table>,
-        ledger: Ledger,
-        bodies: Budget,
-        rate: Rate,
-        metrics: Metrics,
-    ) -> Self {
-        let by_path =
-            sources.into_iter().map(|source| (source.path.clone(), Arc::new(source))).collect();
-        Self { by_path, routes, ledger, bodies, rate, metrics }
-    }
-
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
-        let source = self.by_path.get(request.uri().path()).cloned();
-        let ended = match &source {
+        let snapshot = self.current.load_full();
+        let source = snapshot.source_at(request.uri().path());
+        let ended = match source {
             None => Ended::NotFound,
             Some(_) if request.method() != Method::POST => Ended::WrongMethod,
-            Some(source) => self.take(source, request, peer).await.unwrap_or_else(|ended| ended),
+            Some(source) => {
+                let taken = self.take(&snapshot, source, request, peer).await;
+                taken.unwrap_or_else(|ended| ended)
+            }
         };
-        let name = source.as_ref().map_or(NO_SOURCE, |source| &*source.name);
+        let name = source.map_or(NO_SOURCE, |source| &*source.name);
         self.metrics.requests.with_label_values(&[name, ended.label()]).inc();
-        if let (Some(source), Ended::Refused(refusal)) = (&source, &ended) {
+        if let (Some(source), Ended::Refused(refusal)) = (source, &ended) {
             source.tell_refusal(refusal, peer);
         }
-        ended.answer(source.as_deref())
+        ended.answer(source.map(|source| &**source))
     }
 
     async fn take(
         &self,
+        snapshot: &Snapshot,
         source: &Source,
         request: Request<Incoming>,
         peer: IpAddr,
@@ -145,9 +142,9 @@ impl Ingress {
         let verified = source.verifier.verify(request, received_at.cast_signed());
         let verified = verified.map_err(Ended::Refused)?;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
-        let (sender_id, same) = source.identity(verified.request(), &self.ledger);
+        let (sender_id, same) = self.identity(source, verified.request());
         let routes: Vec<Arc<str>> =
-            self.routes.matching(&source.name, &kind).map(|route| route.name.clone()).collect();
+            snapshot.routes.matching(&source.name, &kind).map(|route| route.name.clone()).collect();
         if routes.is_empty() && source.unrouted == Unrouted::Drop {
             return Ok(Ended::Dropped);
         }
@@ -156,5 +153,23 @@ impl Ingress {
         drop(held.reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
         stored.map(Ended::Stored).map_err(|_| Ended::Unavailable)
+    }
+
+    /// The sender's own id of the event, and its sameness: the id alone where it is signed, with
+    /// the body where it is not.
+    fn identity(
+        &self,
+        source: &Source,
+        request: &verify::Request,
+    ) -> (Option<String>, Option<Sameness>) {
+        let (name, body) = (&*source.name, Some(&*request.body));
+        match source.identity(request) {
+            Identity::None => (None, None),
+            Identity::Body => (None, Some(self.ledger.sameness(name, None, body))),
+            Identity::Id { id, signed } => {
+                let same = self.ledger.sameness(name, Some(&id), body.filter(|_| !signed));
+                (Some(head(&id, SENDER_ID_BYTES).to_owned()), Some(same))
+            }
+        }
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
+use prometheus::IntCounter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -74,17 +75,9 @@ impl Default for Limits {
     }
 }
 
-/// What [`serve`] came to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Served {
-    /// Connections refused because there were too many.
-    pub refused: u64,
-    /// Connections that were not done at the end of the drain, and were cut.
-    pub cut: usize,
-}
-
 /// Serves connections until `shutdown` resolves; then accepts no more, lets the requests
-/// under way finish, and cuts what is left after `drain_timeout`.
+/// under way finish, and cuts what is left after `drain_timeout`: it returns how many that were.
+/// `refused` counts connections over the limit.
 ///
 /// `service` makes the service of one connection, given its peer.
 pub async fn serve<M, S, B>(
@@ -94,7 +87,8 @@ pub async fn serve<M, S, B>(
     service: M,
     shutdown: impl Future<Output = ()>,
     drain_timeout: Duration,
-) -> Served
+    refused: &IntCounter,
+) -> usize
 where
     M: Fn(SocketAddr) -> S,
     S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
@@ -106,7 +100,6 @@ where
     let host = Arc::new(connection::Host::new(limits, tls));
     let (drain, draining) = watch::channel(false);
     let mut connections = JoinSet::new();
-    let mut refused = 0;
     let (mut full, mut troubled) = (Seldom::default(), Seldom::default());
     let mut shutdown = pin!(shutdown);
     loop {
@@ -117,8 +110,8 @@ where
             accepted = accept(&listener, &mut troubled) => accepted,
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            refused += 1;
-            full.say(|| tracing::warn!(refused, "too many connections"));
+            refused.inc();
+            full.say(|| tracing::warn!(refused = refused.get(), "too many connections"));
             continue;
         };
         let (host, service, mut draining) = (Arc::clone(&host), service(peer), draining.clone());
@@ -136,7 +129,7 @@ where
         Err(_) => connections.len(),
     };
     connections.shutdown().await;
-    Served { refused, cut }
+    cut
 }
 
 /// The next connection, however long it takes.

@@ -120,5 +120,5 @@ async fn draining_finishes_what_was_begun() {
     let done = server.stop();
     client.next(GOAWAY).await;
     drop(client);
-    assert_eq!(soon(done).await.unwrap().cut, 0);
+    assert_eq!(soon(done).await.unwrap(), 0);
 }

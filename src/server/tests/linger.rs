@@ -36,7 +36,7 @@ async fn a_sender_that_keeps_still_is_cut() {
     assert_eq!(client.status().await, 401);
     assert_eq!(client.rest().await, b"");
     // The drain ends with the lingering: it has nothing else to wait for.
-    assert_eq!(soon(server.stop()).await.unwrap().cut, 0);
+    assert_eq!(soon(server.stop()).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -18,13 +18,14 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::body::{self, BodyError, Rate};
-use super::{Budget, Limits, Served, TlsAcceptor, serve};
+use super::{Budget, Limits, TlsAcceptor, serve};
 
 /// Nothing here takes so long: who waits for it waits in vain.
 const LONG: Duration = Duration::from_secs(20);
@@ -39,7 +40,8 @@ type Answer = Response<Full<Bytes>>;
 pub(super) struct Server {
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
-    done: JoinHandle<Served>,
+    done: JoinHandle<usize>,
+    pub refused: IntCounter,
 }
 
 impl Server {
@@ -67,17 +69,19 @@ impl Server {
             })
         };
         let shutdown = async { drop(stopped.await) };
+        let refused = IntCounter::new("refused", "Connections over the limit.").unwrap();
+        let counter = refused.clone();
         let done = tokio::spawn(async move {
-            serve(listener, tls, limits, make, shutdown, drain_timeout).await
+            serve(listener, tls, limits, make, shutdown, drain_timeout, &counter).await
         });
-        Self { address, stop, done }
+        Self { address, stop, done, refused }
     }
 
     pub async fn connect(&self) -> Client<TcpStream> {
         Client(TcpStream::connect(self.address).await.unwrap())
     }
 
-    pub fn stop(self) -> JoinHandle<Served> {
+    pub fn stop(self) -> JoinHandle<usize> {
         self.stop.send(()).unwrap();
         self.done
     }

@@ -102,7 +102,7 @@ async fn draining_does_not_wait_for_handshakes() {
     let _silent = server.connect().await;
     // Accepted after the silent one, so both are.
     files.connect(&server, &[]).await;
-    assert_eq!(soon(server.stop()).await.unwrap().cut, 0);
+    assert_eq!(soon(server.stop()).await.unwrap(), 0);
 }
 
 #[test]

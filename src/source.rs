@@ -10,15 +10,11 @@ use http::StatusCode;
 
 use crate::clock::wall_ms;
 use crate::event::{UNKNOWN, UNTYPED};
-use crate::ledger::{Ledger, Sameness};
 use crate::pointer::{self, Pointer};
-use crate::text::head;
 use crate::verify::{EventId, Location, Refusal, Request, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
 const TYPE_BYTES: usize = 256;
-/// Bytes of a sender's own event id that are kept to be shown; all of them count.
-const SENDER_ID_BYTES: usize = 1024;
 /// Refusals of one source are not logged more often than this, in milliseconds.
 const REFUSAL_LOG_MS: u64 = 1_000;
 
@@ -52,6 +48,22 @@ pub struct EventType {
     pub at: Vec<Location>,
     /// Whether a request without any is refused.
     pub required: bool,
+}
+
+/// What makes two requests the same event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Identity<'a> {
+    /// Nothing that this request has.
+    None,
+    /// Its body.
+    Body,
+    /// The sender's own id.
+    Id {
+        /// The id.
+        id: Cow<'a, str>,
+        /// Whether the signature covers it. If not, anyone could put it on another event.
+        signed: bool,
+    },
 }
 
 /// A fixed answer.
@@ -92,27 +104,19 @@ impl Source {
         }
     }
 
-    /// The sender's own id of the event, and what makes another request the same event: the id
-    /// alone where it is signed, with the body where it is not.
-    pub fn identity(
-        &self,
-        request: &Request,
-        ledger: &Ledger,
-    ) -> (Option<String>, Option<Sameness>) {
-        let body = Some(&*request.body);
-        match &self.event_id {
-            EventId::None => (None, None),
-            EventId::Body => (None, Some(ledger.sameness(&self.name, None, body))),
-            EventId::At(places) => {
-                let Some((place, id)) = first(request, places) else { return (None, None) };
-                let signed = match place {
-                    Location::Header(name) => self.verifier.covers_header(name),
-                    Location::Pointer(_) => self.verifier.covers_body(),
-                };
-                let same = ledger.sameness(&self.name, Some(&id), body.filter(|_| !signed));
-                (Some(head(&id, SENDER_ID_BYTES).to_owned()), Some(same))
-            }
-        }
+    /// What makes another request the same event as this one.
+    pub fn identity<'a>(&self, request: &'a Request) -> Identity<'a> {
+        let places = match &self.event_id {
+            EventId::None => return Identity::None,
+            EventId::Body => return Identity::Body,
+            EventId::At(places) => places,
+        };
+        let Some((place, id)) = first(request, places) else { return Identity::None };
+        let signed = match place {
+            Location::Header(name) => self.verifier.covers_header(name),
+            Location::Pointer(_) => self.verifier.covers_body(),
+        };
+        Identity::Id { id, signed }
     }
 
     /// Logs why a request was refused, once a second at the most.

@@ -1,0 +1,53 @@
+//! What requests and attempts are answered from: sources, routes and handlers as one, replaced as
+//! one. Whoever begins with a snapshot ends with it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::HeaderName;
+
+use crate::handler::Handlers;
+use crate::route::{Route, Table};
+use crate::source::Source;
+
+/// Sources, routes and handlers that belong together.
+#[derive(Default)]
+pub struct Snapshot {
+    sources: HashMap<String, Arc<Source>>,
+    /// The routes.
+    pub routes: Table,
+    /// The handlers that they name.
+    pub handlers: Handlers,
+}
+
+/// The snapshot in force. Clones are the same one.
+pub type Current = Arc<ArcSwap<Snapshot>>;
+
+impl Snapshot {
+    /// The paths of the sources are unique.
+    pub fn new(sources: Vec<Source>, routes: Vec<Route>, handlers: Handlers) -> Self {
+        let by_path = sources.into_iter().map(|source| (source.path.clone(), Arc::new(source)));
+        Self { sources: by_path.collect(), routes: Table::new(routes), handlers }
+    }
+
+    /// The source that posts to that path.
+    pub fn source_at(&self, path: &str) -> Option<&Arc<Source>> {
+        self.sources.get(path)
+    }
+
+    /// The headers in which a source sends signatures; none when there is no such source.
+    pub fn signature_headers(&self, source: &str) -> Vec<HeaderName> {
+        let mut named = self.sources.values().filter(|known| *known.name == *source);
+        named
+            .next()
+            .map(|source| source.verifier.signature_headers().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// The names of the routes whose handlers can be called.
+    pub fn runnable(&self) -> Vec<Arc<str>> {
+        let ready = |route: &&Arc<Route>| matches!(self.handlers.get(&route.handler), Some(Ok(_)));
+        self.routes.iter().filter(ready).map(|route| route.name.clone()).collect()
+    }
+}
