@@ -8,13 +8,16 @@ mod body;
 mod dedupe;
 mod inbox;
 mod leases;
+mod queue;
 mod read;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,6 +112,11 @@ impl Append {
     fn bytes(&self) -> usize {
         self.body.len() + self.event.headers().as_bytes().len()
     }
+
+    /// Bytes of memory that it holds.
+    fn held(&self) -> usize {
+        self.bytes() + self.event.body().len()
+    }
 }
 
 /// A due delivery, taken for one attempt. It is pending in the ledger until it is settled.
@@ -181,7 +189,6 @@ struct Shared {
     leases: Receiver<Lease>,
     writable: Arc<AtomicBool>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: File,
 }
 
 impl Ledger {
@@ -194,6 +201,7 @@ impl Ledger {
         make_private(&options.data).and_then(|()| make_private(&bodies))?;
         let lock = lock(&options.data)?;
         let file = options.data.join("ledger.db");
+        make_file(&file).map_err(|error| folder(&options.data, error))?;
         let stamps = Stamps::start();
         let inbox = Arc::new(Inbox::default());
         let (to_dispatch, leases) = async_channel::unbounded();
@@ -201,7 +209,8 @@ impl Ledger {
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch).map_err(in_file)?;
         let reader = Reader::new(file.clone(), bodies.clone(), facts.tag);
-        let thread = writer.start(inbox.clone()).map_err(|error| folder(&options.data, error))?;
+        let thread =
+            writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
             inbox,
             reader,
@@ -211,7 +220,6 @@ impl Ledger {
             leases,
             writable: facts.writable,
             writer: Mutex::new(Some(thread)),
-            _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -235,7 +243,7 @@ impl Ledger {
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
         let append = Append { event: Arc::new(event), body, same, routes, reply };
-        self.shared.inbox.append(append).map_err(|_| AppendError::Busy)?;
+        self.shared.inbox.append(append)?;
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
 
@@ -280,13 +288,10 @@ impl Ledger {
         &self.shared.reader
     }
 
-    /// Commits what waits and ends the writer. Events that come later are refused.
+    /// Commits what waits and ends the writer. Events that come later are refused. The last handle
+    /// does so when it is dropped.
     pub fn close(&self) {
-        self.shared.inbox.close();
-        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if writer.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the ledger's writer broke");
-        }
+        self.shared.close();
     }
 
     async fn pack(&self, event: &Event) -> Result<Packed, AppendError> {
@@ -306,6 +311,22 @@ impl Ledger {
     }
 }
 
+impl Shared {
+    fn close(&self) {
+        self.inbox.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the ledger's writer broke");
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn folder(path: &Path, error: io::Error) -> OpenError {
     OpenError::Folder { path: path.to_owned(), error }
 }
@@ -313,6 +334,11 @@ fn folder(path: &Path, error: io::Error) -> OpenError {
 fn make_private(path: &Path) -> Result<(), OpenError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| folder(path, error))
+}
+
+/// Makes the file if there is none; SQLite's other files get the same mode.
+fn make_file(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).mode(0o600).open(path)
 }
 
 fn lock(data: &Path) -> Result<File, OpenError> {

@@ -17,6 +17,9 @@ use crate::event::{Event, EventId, Headers};
 /// Events looked at for one page at the most, whatever the filter lets through.
 const SCANNED_EVENTS: usize = 10_000;
 
+/// Connections kept for the next reads; each may cache 8 MB.
+const IDLE_CONNECTIONS: usize = 8;
+
 /// Why the ledger gives no answer.
 #[derive(Debug, Error)]
 pub enum ReadError {
@@ -124,28 +127,26 @@ impl Reader {
 
     /// The event number `seq` with its bytes.
     pub(super) fn event(&self, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
-        self.with(|db| {
-            let sql = "SELECT received_at, source, type, secret, attributes, headers, form, body
-                FROM event WHERE seq=?";
-            let mut select = db.prepare_cached(sql)?;
-            let mut rows = select.query([seq])?;
-            let row = rows.next()?.ok_or(ReadError::Missing)?;
-            let received_at = row.get(0)?;
-            let event = Event::restore(
-                row.get(1)?,
-                row.get(2)?,
-                received_at,
-                row.get(3)?,
-                attributes(row.get_ref(4)?.as_str().unwrap_or_default()),
-                Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
-                body::unpack(
-                    &self.bodies,
-                    row.get(6)?,
-                    row.get_ref(7)?.as_blob().unwrap_or_default(),
-                )?,
-            );
-            Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
-        })
+        self.with(|db| self.whole(db, seq))
+    }
+
+    fn whole(&self, db: &Connection, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
+        let sql = "SELECT received_at, source, type, secret, attributes, headers, form, body
+            FROM event WHERE seq=?";
+        let mut select = db.prepare_cached(sql)?;
+        let mut rows = select.query([seq])?;
+        let row = rows.next()?.ok_or(ReadError::Missing)?;
+        let received_at = row.get(0)?;
+        let event = Event::restore(
+            row.get(1)?,
+            row.get(2)?,
+            received_at,
+            row.get(3)?,
+            attributes(row.get_ref(4)?.as_str().unwrap_or_default()),
+            Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
+            body::unpack(&self.bodies, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
+        );
+        Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
     }
 
     /// An event with its bytes, and all that is known of it.
@@ -153,20 +154,23 @@ impl Reader {
     /// # Errors
     /// There is no such event, or the disk does not give it.
     pub fn show(&self, id: EventId) -> Result<(EventRow, Arc<Event>), ReadError> {
-        let seq = id.seq().cast_signed();
-        let (found, event) = self.event(seq)?;
-        if found != id {
-            return Err(ReadError::Missing);
-        }
-        let row = EventRow {
-            id,
-            source: event.source().to_string(),
-            kind: event.kind().to_string(),
-            received_at: event.received_at(),
-            duplicates: 0,
-            deliveries: Vec::new(),
-        };
-        self.with(|db| Ok((fill(db, row)?, event)))
+        self.with(|db| {
+            // One moment for all of it: the writer goes on meanwhile.
+            let _moment = db.unchecked_transaction()?;
+            let (found, event) = self.whole(db, id.seq().cast_signed())?;
+            if found != id {
+                return Err(ReadError::Missing);
+            }
+            let row = EventRow {
+                id,
+                source: event.source().to_string(),
+                kind: event.kind().to_string(),
+                received_at: event.received_at(),
+                duplicates: 0,
+                deliveries: Vec::new(),
+            };
+            Ok((fill(db, row)?, event))
+        })
     }
 
     /// A page of events, newest first.
@@ -220,7 +224,10 @@ impl Reader {
             None => schema::open_reader(&self.file)?,
         };
         let result = read(&db);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS {
+            idle.push(db);
+        }
         result
     }
 }
