@@ -4,12 +4,13 @@
 //! thread turns from one attempt to the next whenever a guest waits, or has run for a tick.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Receiver;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::{millis, wall_ms};
@@ -36,7 +37,7 @@ pub struct Dispatch {
 /// The threads that make attempts.
 pub struct Running {
     leases: Receiver<Lease>,
-    stop_by: Arc<OnceLock<Instant>>,
+    stop_by: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
 }
 
@@ -48,32 +49,36 @@ impl Dispatch {
     pub fn start(self, threads: usize) -> io::Result<Running> {
         let dispatch = Arc::new(self);
         let leases = dispatch.ledger.leases();
-        let stop_by = Arc::new(OnceLock::new());
+        let stop_by = watch::Sender::new(None);
         let start = |n| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let (dispatch, leases, stop_by) = (dispatch.clone(), leases.clone(), stop_by.clone());
+            let (dispatch, leases, stop) = (dispatch.clone(), leases.clone(), stop_by.subscribe());
             thread::Builder::new()
                 .name(format!("handlers-{n}"))
-                .spawn(move || runtime.block_on(dispatch.work(&leases, &stop_by)))
+                .spawn(move || runtime.block_on(dispatch.work(&leases, stop)))
         };
         let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
         Ok(Running { leases, stop_by, threads })
     }
 
     /// One thread's work, until it is stopped; returns how many attempts it cut off.
-    async fn work(&self, leases: &Receiver<Lease>, stop_by: &OnceLock<Instant>) -> usize {
+    async fn work(
+        &self,
+        leases: &Receiver<Lease>,
+        mut stop: watch::Receiver<Option<Instant>>,
+    ) -> usize {
         let mut running = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
+                _ = stop.changed() => break,
                 Some(()) = running.next() => {}
-                lease = leases.recv(), if running.len() < ATTEMPTS_A_THREAD => match lease {
-                    Ok(lease) if stop_by.get().is_none() => running.push(self.deliver(lease)),
-                    _ => break,
+                Ok(lease) = leases.recv(), if running.len() < ATTEMPTS_A_THREAD => {
+                    running.push(self.deliver(lease));
                 }
             }
         }
-        let deadline = stop_by.get().copied().unwrap_or_else(Instant::now);
+        let deadline = stop.borrow().unwrap_or_else(Instant::now);
         let drained = timeout_at(deadline, async { while running.next().await.is_some() {} });
         if drained.await.is_ok() { 0 } else { running.len() }
     }
@@ -167,8 +172,7 @@ impl Running {
     /// Takes no more leases, and waits for the attempts under way, but no longer than `within`.
     /// Returns how many were cut off: they are made again after the next start.
     pub fn stop(self, within: Duration) -> usize {
-        // The first stop counts.
-        let _stopped_before = self.stop_by.set(Instant::now() + within);
+        self.stop_by.send_replace(Some(Instant::now() + within));
         self.leases.close();
         let cut = self.threads.into_iter().map(|thread| thread.join().unwrap_or(0));
         cut.sum()

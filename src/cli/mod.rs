@@ -10,7 +10,11 @@ use clap::{Parser, Subcommand};
 
 /// Receives webhooks: verifies, stores, and hands them to sandboxed WebAssembly handlers.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  hookyard serve\n  hookyard serve --help"
+)]
 struct Cli {
     /// The configuration.
     #[arg(long, global = true, default_value = "router.toml", value_name = "FILE")]

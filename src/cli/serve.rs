@@ -53,8 +53,9 @@ pub fn run(config: &Path) -> Result<(), Failed> {
 
 async fn serve(config: Config) -> Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let app = App::start(config).await?;
-    announce(&app).context("cannot print the addresses")?;
+    announce(&app, scheme).context("cannot print the addresses")?;
     signals.next().await;
     tracing::info!("ending: a second signal ends at once");
     tokio::spawn(async move {
@@ -65,9 +66,10 @@ async fn serve(config: Config) -> Result<()> {
     Ok(())
 }
 
-fn announce(app: &App) -> io::Result<()> {
+/// `scheme` is the public side's; the admin side speaks plain HTTP.
+fn announce(app: &App, scheme: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "public http://{}", app.public)?;
+    writeln!(out, "public {scheme}://{}", app.public)?;
     writeln!(out, "admin  http://{}", app.admin)?;
     out.flush()
 }

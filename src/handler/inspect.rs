@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use thiserror::Error;
 use wasmtime::Engine;
 
+use crate::text::printable;
+
 /// The first bytes of WebAssembly in binary form.
 const MAGIC: &[u8] = b"\0asm";
 /// The version that follows in a component.
@@ -74,8 +76,18 @@ fn from_text(file: &[u8]) -> Result<Cow<'_, [u8]>, NotAHandler> {
     if !(code.starts_with('(') || code.starts_with(";;")) {
         return Err(NotAHandler::SomethingElse);
     }
-    let binary = wat::parse_str(text).map_err(|error| NotAHandler::BadText(error.to_string()))?;
-    Ok(Cow::Owned(binary))
+    wat::parse_str(text).map(Cow::Owned).map_err(|error| NotAHandler::BadText(on_one_line(&error)))
+}
+
+/// What is wrong and where. The parser also draws the place, over several lines.
+fn on_one_line(error: &wat::Error) -> String {
+    let drawn = error.to_string();
+    let mut lines = drawn.lines();
+    let what = printable(lines.next().unwrap_or_default());
+    match lines.next().and_then(|line| line.rsplit_once("<anon>:")) {
+        Some((_, place)) => format!("{what} (line and column {place})"),
+        None => what.into_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -84,12 +96,9 @@ mod tests {
 
     #[test]
     fn a_file_is_what_is_inside_it() {
-        let bad_text = component(b"(component (oops))").unwrap_err();
-        assert!(
-            matches!(&bad_text, NotAHandler::BadText(why) if why.contains("oops")),
-            "{bad_text}"
-        );
-        let cases: [(&[u8], NotAHandler); 9] = [
+        let mistake = "expected valid component field (line and column 2:2)".to_owned();
+        let cases: [(&[u8], NotAHandler); 10] = [
+            (b"(component\n(oops))", NotAHandler::BadText(mistake)),
             (b"", NotAHandler::Empty),
             (b"\x7fELF\x02\x01\x01", NotAHandler::Native),
             (b"MZ\x90\0", NotAHandler::Native),

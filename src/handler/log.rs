@@ -14,6 +14,9 @@ use crate::text::{head, printable};
 /// A single line is cut to this many bytes.
 const LINE_BYTES: usize = 8 * 1024;
 
+/// Lines that are kept of an attempt: without a limit, empty ones would take room unseen.
+const LINES: usize = 1_000;
+
 /// Bytes that a guest may write to stdout or stderr before it is asked to write again.
 const WRITE_BYTES: usize = 64 * 1024;
 
@@ -91,18 +94,26 @@ impl Log {
 
 impl Kept {
     fn line(&mut self, level: Level, message: &str) {
-        if self.bytes_left == 0 {
+        if self.is_full() {
             return;
         }
-        let cut = printable(head(message, LINE_BYTES.min(self.bytes_left))).into_owned();
-        self.tell(level, &cut);
-        self.bytes_left = self.bytes_left.saturating_sub(message.len().clamp(1, LINE_BYTES));
-        self.lines.push(Line { level, message: cut });
-        if self.bytes_left == 0 {
-            let message = "the log is full: later lines are dropped".to_owned();
-            self.tell(Level::Warn, &message);
-            self.lines.push(Line { level: Level::Warn, message });
+        let whole = printable(head(message, LINE_BYTES));
+        let kept = head(&whole, self.bytes_left);
+        let is_cut = kept.len() < whole.len();
+        self.bytes_left = if is_cut { 0 } else { self.bytes_left - kept.len() };
+        self.keep(level, kept);
+        if self.is_full() {
+            self.keep(Level::Warn, "the log is full: later lines are dropped");
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes_left == 0 || self.lines.len() >= LINES
+    }
+
+    fn keep(&mut self, level: Level, message: &str) {
+        self.tell(level, message);
+        self.lines.push(Line { level, message: message.to_owned() });
     }
 
     fn tell(&self, level: Level, message: &str) {
@@ -231,6 +242,22 @@ mod tests {
             log.finish().unwrap(),
             r#"[{"level":"info","message":"abc"},{"level":"error","message":"de"},{"level":"warn","message":"the log is full: later lines are dropped"}]"#
         );
+    }
+
+    #[test]
+    fn what_is_escaped_counts_as_it_is_kept() {
+        let log = log(10);
+        log.line(Level::Info, "\u{1b}\u{1b}");
+        assert!(
+            log.finish().unwrap().starts_with(r#"[{"level":"info","message":"\\u{1b}\\u{1"},"#)
+        );
+    }
+
+    #[test]
+    fn empty_lines_are_not_endless() {
+        let log = log(10);
+        (0..2 * LINES).for_each(|_| log.line(Level::Info, ""));
+        assert_eq!(log.finish().unwrap().matches(r#""level""#).count(), LINES + 1);
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub enum LoadError {
     /// The disk does not give it.
     #[error("cannot read it: {0}")]
     Read(#[from] io::Error),
+    /// A folder, a pipe or a device has its name.
+    #[error("it is no file")]
+    NotAFile,
     /// It is larger than `ceilings.module`.
     #[error("it has {found} bytes, more than the {limit} of `ceilings.module`")]
     TooLarge {
@@ -45,12 +48,14 @@ pub enum LoadError {
     /// It is no component.
     #[error(transparent)]
     NotAHandler(#[from] NotAHandler),
-    /// It does not validate, or uses a feature that is switched off.
-    #[error("the component is invalid or truncated: {0}")]
+    /// It does not validate, uses a feature that is switched off, or does not fit the pool.
+    #[error(
+        "the component is truncated, invalid, or begins with more memory than `ceilings.memory`: {0}"
+    )]
     Invalid(String),
     /// It does not export what a handler exports.
     #[error(
-        "the component exports {found}, but no handler: export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit)"
+        "the component exports no handler (it exports {found}): export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit)"
     )]
     NoExport {
         /// What it exports.
@@ -149,7 +154,11 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, LoadError> {
 }
 
 fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let found = fs::metadata(file)?.len();
+    let metadata = fs::metadata(file)?;
+    if !metadata.is_file() {
+        return Err(LoadError::NotAFile);
+    }
+    let found = metadata.len();
     if found > limit {
         return Err(LoadError::TooLarge { found, limit });
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::Component;
-use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+use wasmtime::component::{Component, InstancePre, types::ComponentItem};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::LoadError;
 use super::bindings::WebhookHandlerPre;
@@ -69,7 +69,8 @@ impl Typed {
         let linked = linker
             .instantiate_pre(&component)
             .map_err(|error| LoadError::Import(format!("{error:#}")))?;
-        let pre = WebhookHandlerPre::new(linked)
+        let pre = check_types(&linked)
+            .and_then(|()| WebhookHandlerPre::new(linked))
             .map_err(|error| LoadError::WrongExport(format!("{error:#}")))?;
         Ok(Self { engine: engine.clone(), pre })
     }
@@ -148,6 +149,19 @@ impl Typed {
     }
 }
 
+/// Checks the exported function's types. The generated code looks for its name alone, and would
+/// find other types at the first call.
+fn check_types(linked: &InstancePre<Host>) -> wasmtime::Result<()> {
+    let component = linked.component();
+    let handler = component.get_export_index(None, EXPORT);
+    match component.get_export(handler.as_ref(), "handle") {
+        Some((ComponentItem::ComponentFunc(handle), _)) => {
+            handle.typecheck::<(guest::Event<'_>,), (guest::Outcome,)>(&linked.instance_type())
+        }
+        _ => wasmtime::bail!("it has no function `handle`"),
+    }
+}
+
 fn translated(outcome: guest::Outcome) -> Outcome {
     match outcome {
         guest::Outcome::Ack => Outcome::Ack,
@@ -162,18 +176,27 @@ fn translated(outcome: guest::Outcome) -> Outcome {
 
 /// What a call that gave no outcome came to.
 fn broken(error: &wasmtime::Error, host: &Host, cpu: Duration, limits: &Limits) -> Outcome {
-    if let Some(refused) = host.limiter.refused() {
-        return Outcome::Limit(refused.to_owned());
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Outcome::Limit(format!(
+    match (error.downcast_ref::<Trap>(), host.limiter.refused()) {
+        (Some(Trap::Interrupt), _) => Outcome::Limit(format!(
             "cpu: {} ms used, the limit is {} ms",
             cpu.as_millis(),
             limits.cpu.as_millis()
         )),
-        Some(Trap::StackOverflow) => Outcome::Limit("stack: the guest's stack is full".to_owned()),
-        _ => Outcome::Trap(short(&format!("{error:#}"))),
+        (Some(Trap::StackOverflow), _) => {
+            Outcome::Limit("stack: the guest's stack is full".to_owned())
+        }
+        (_, Some(refused)) => Outcome::Limit(refused.to_owned()),
+        _ => Outcome::Trap(short(&cause_first(error))),
     }
+}
+
+/// An error on one line: its cause, then the frames of the guest's stack, innermost first. The
+/// engine tells it the other way around, so that a deep stack would hide the cause.
+fn cause_first(error: &wasmtime::Error) -> String {
+    let Some(stack) = error.downcast_ref::<WasmBacktrace>() else { return format!("{error:#}") };
+    let stack = stack.to_string();
+    let frames: Vec<&str> = stack.lines().skip(1).map(str::trim).collect();
+    format!("{}, at {}", error.root_cause(), frames.join(", "))
 }
 
 fn short(reason: &str) -> String {

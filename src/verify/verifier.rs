@@ -84,9 +84,9 @@ impl Verifier {
         Ok(Verified { request, secret_index })
     }
 
-    /// The headers that carry signatures: not for people's eyes.
-    pub fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.hmac().into_iter().flat_map(Hmac::signature_headers)
+    /// The names of the headers and query parameters that carry signatures: not for people's eyes.
+    pub fn signature_names(&self) -> impl Iterator<Item = &str> {
+        self.hmac().into_iter().flat_map(Hmac::signature_names)
     }
 
     /// Whether a verified request's header of that name is what the sender signed.

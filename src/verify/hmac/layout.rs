@@ -43,8 +43,8 @@ impl Layout {
         Ok(Self { signature, timestamp, content })
     }
 
-    pub fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.signature.headers()
+    pub fn signature_names(&self) -> impl Iterator<Item = &str> {
+        self.signature.names()
     }
 
     pub fn covers_header(&self, name: &HeaderName) -> bool {

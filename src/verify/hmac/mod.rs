@@ -54,8 +54,8 @@ impl Hmac {
         SecretForm { encoding: self.secret_encoding, strip_prefix: self.strip_prefix.as_deref() }
     }
 
-    pub(super) fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.layouts().flat_map(Layout::signature_headers)
+    pub(super) fn signature_names(&self) -> impl Iterator<Item = &str> {
+        self.layouts().flat_map(Layout::signature_names)
     }
 
     /// A header of either layout is signed in every request that has it: see [`Self::present`].

@@ -52,6 +52,14 @@ impl Place {
         }
     }
 
+    /// The name of the query parameter that it is.
+    pub fn query_key(&self) -> Option<&str> {
+        match self {
+            Self::Query(key) => Some(key),
+            _ => None,
+        }
+    }
+
     pub fn is_in_body(&self) -> bool {
         matches!(self, Self::Body(_))
     }

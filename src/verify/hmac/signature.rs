@@ -58,6 +58,15 @@ impl Signature {
         in_places.chain(headers)
     }
 
+    /// The names of the headers and query parameters that it may stand in.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let query = match &self.source {
+            Source::Whole { places, .. } => places.iter().find_map(Place::query_key),
+            Source::Fields { .. } => None,
+        };
+        self.headers().map(HeaderName::as_str).chain(query)
+    }
+
     /// The fields of a `kv` header; none otherwise.
     pub fn fields<'a>(&self, head: Head<'a>) -> Result<Vec<(&'a str, &'a str)>, Refusal> {
         let Source::Fields { headers, item_separators, kv_separator, .. } = &self.source else {
