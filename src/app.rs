@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
+use async_channel::Receiver;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -23,8 +24,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, SecretText, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Handlers, Settings};
-use crate::ingress::Ingress;
+use crate::handler::{self, Handlers, Job, Settings, Slots};
+use crate::ingress::{Attempts, Ingress};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::route::Route;
@@ -72,13 +73,14 @@ impl App {
         tell(&snapshot);
         ledger.unpark(snapshot.runnable());
         let current: Current = Arc::new(ArcSwap::from_pointee(snapshot));
-        let parts = Parts { ledger, current, metrics };
+        let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
+        let parts = Parts { ledger, current, slots, metrics };
         let drain = server.drain_timeout;
         Ok(Self {
             public: public.local_addr()?,
             admin: admin.local_addr()?,
             drain,
-            dispatch: parts.dispatch(threads)?,
+            dispatch: parts.dispatch(jobs, threads)?,
             sides: [parts.public(public, tls, &server), parts.admin(admin, server)],
             ledger: parts.ledger,
         })
@@ -117,14 +119,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 struct Parts {
     ledger: Ledger,
     current: Current,
+    slots: Slots,
     metrics: Metrics,
 }
 
 impl Parts {
-    fn dispatch(&self, threads: usize) -> Result<Running> {
+    fn dispatch(&self, jobs: Receiver<Job>, threads: usize) -> Result<Running> {
         let dispatch = Dispatch {
             ledger: self.ledger.clone(),
             current: self.current.clone(),
+            jobs,
             metrics: self.metrics.clone(),
         };
         dispatch.start(threads).context("cannot start the handlers' threads")
@@ -134,6 +138,7 @@ impl Parts {
         let ingress = Arc::new(Ingress {
             current: self.current.clone(),
             ledger: self.ledger.clone(),
+            attempts: Attempts::new(self.slots.clone(), self.ledger.clone(), self.metrics.clone()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
             metrics: self.metrics.clone(),
@@ -186,7 +191,8 @@ async fn load(
     threads: usize,
     settings: BTreeMap<String, Settings>,
 ) -> Result<Handlers> {
-    let attempts = u32::try_from(threads * ATTEMPTS_A_THREAD)?;
+    // As many again for attempts that senders wait for.
+    let attempts = u32::try_from(2 * threads * ATTEMPTS_A_THREAD)?;
     let memory = usize::try_from(server.ceilings.memory)?;
     let (plugins, module) = (server.plugins.clone(), server.ceilings.module);
     spawn_blocking(move || {

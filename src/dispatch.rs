@@ -9,14 +9,16 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Receiver;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
-use crate::handler::{Call, Called, Handler};
-use crate::ledger::{Attempt, Lease, Ledger, Settlement};
+use crate::event::{Event, EventId};
+use crate::handler::{Call, Called, Handler, Job};
+use crate::ledger::{Attempt, Lease, Ledger, ReadError, Settlement};
 use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::snapshot::{Current, Snapshot};
@@ -24,12 +26,17 @@ use crate::snapshot::{Current, Snapshot};
 /// Attempts that one thread has under way at once.
 pub const ATTEMPTS_A_THREAD: usize = 32;
 
+/// How long to wait before a disk that failed is asked for an event again.
+const READ_AGAIN: Duration = Duration::from_millis(100);
+
 /// What an attempt needs.
 pub struct Dispatch {
     /// Where leases come from and settlements go.
     pub ledger: Ledger,
     /// Routes and handlers.
     pub current: Current,
+    /// Attempts that a sender waits for.
+    pub jobs: Receiver<Job>,
     /// What it counts.
     pub metrics: Metrics,
 }
@@ -67,14 +74,15 @@ impl Dispatch {
         leases: &Receiver<Lease>,
         mut stop: watch::Receiver<Option<Instant>>,
     ) -> usize {
-        let mut running = FuturesUnordered::new();
+        let mut running: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
                 _ = stop.changed() => break,
                 Some(()) = running.next() => {}
+                Ok(job) = self.jobs.recv() => running.push(job),
                 Ok(lease) = leases.recv(), if running.len() < ATTEMPTS_A_THREAD => {
-                    running.push(self.deliver(lease));
+                    running.push(Box::pin(self.deliver(lease)));
                 }
             }
         }
@@ -96,9 +104,9 @@ impl Dispatch {
     }
 
     async fn attempt(&self, lease: &Lease, route: &Route, handler: &Handler) -> Settlement {
-        let (id, event) = match self.ledger.event(lease) {
+        let (id, event) = match self.read(lease).await {
             Ok(found) => found,
-            Err(error) => return Settlement::Parked(error.to_string()),
+            Err(cause) => return Settlement::Parked(cause),
         };
         let id = id.to_string();
         let call = Call { id: &id, event: &event, route: &route.name, attempt: lease.attempt };
@@ -111,6 +119,21 @@ impl Dispatch {
         self.tell(&id, lease, &outcome, &next, duration);
         let version = handler.version().clone();
         Settlement::Attempted(Attempt { started_at, duration, outcome, version, logs }, next)
+    }
+
+    /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
+    /// stays so.
+    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), String> {
+        loop {
+            match self.ledger.event(lease) {
+                Ok(found) => return Ok(found),
+                Err(problem @ ReadError::Sqlite(_)) => {
+                    tracing::error!(route = %lease.route, %problem, "an event is read again");
+                    sleep(READ_AGAIN).await;
+                }
+                Err(problem) => return Err(problem.to_string()),
+            }
+        }
     }
 
     fn tell(&self, id: &str, lease: &Lease, outcome: &Outcome, next: &Next, took: Duration) {

@@ -123,10 +123,16 @@ impl Headers {
     fn storable(map: &HeaderMap) -> Self {
         let mut block = Vec::with_capacity(512);
         for (name, value) in map.iter().filter(|(name, _)| !SECRET_HEADERS.contains(name)) {
-            block.extend_from_slice(name.as_str().as_bytes());
-            block.extend_from_slice(b": ");
-            block.extend_from_slice(value.as_bytes());
-            block.extend_from_slice(b"\r\n");
+            push(&mut block, name.as_str(), value.as_bytes());
+        }
+        Self(block.into_boxed_slice())
+    }
+
+    /// A handler's reply's fields. Their names and values hold no line breaks.
+    pub fn of_reply(fields: &[(String, Vec<u8>)]) -> Self {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            push(&mut block, name, value);
         }
         Self(block.into_boxed_slice())
     }
@@ -152,6 +158,13 @@ impl Headers {
             Some((std::str::from_utf8(line.get(..colon)?).ok()?, line.get(colon + 2..)?))
         })
     }
+}
+
+fn push(block: &mut Vec<u8>, name: &str, value: &[u8]) {
+    block.extend_from_slice(name.as_bytes());
+    block.extend_from_slice(b": ");
+    block.extend_from_slice(value);
+    block.extend_from_slice(b"\r\n");
 }
 
 /// An event's name: `evt_` and a ULID of the time of its arrival, its ledger's tag and its place

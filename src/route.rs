@@ -15,6 +15,8 @@ pub struct Route {
     pub name: Arc<str>,
     /// The names of its sources.
     pub sources: Vec<Arc<str>>,
+    /// Whether the sender waits for the handler.
+    pub mode: Mode,
     /// The event types that it takes.
     pub events: EventGlobs,
     /// The name of its handler.
@@ -23,6 +25,15 @@ pub struct Route {
     pub timeout: Duration,
     /// When a failed delivery is tried again.
     pub retry: RetryPolicy,
+}
+
+/// When the sender gets its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As soon as the event is durable.
+    Async,
+    /// When the handler is done, with what it came to.
+    Sync,
 }
 
 /// All routes, found by source and by name.
@@ -118,6 +129,7 @@ mod tests {
         Route {
             name: name.into(),
             sources: sources.iter().map(|source| (*source).into()).collect(),
+            mode: Mode::Async,
             events: globs(events),
             handler: "h".into(),
             timeout: Duration::from_secs(1),

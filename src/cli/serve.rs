@@ -54,7 +54,11 @@ pub fn run(config: &Path) -> Result<(), Failed> {
 async fn serve(config: Config) -> Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
-    let app = App::start(config).await?;
+    let app = tokio::select! {
+        app = App::start(config) => app?,
+        // Nothing has been promised to anyone yet: there is nothing to finish.
+        () = signals.next() => std::process::exit(INTERRUPTED),
+    };
     announce(&app, scheme).context("cannot print the addresses")?;
     signals.next().await;
     tracing::info!("ending: a second signal ends at once");

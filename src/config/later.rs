@@ -28,9 +28,6 @@ pub(super) const ROUTE: &[&str] =
 /// The key of `[[routes]]` that will stand instead of `handler`.
 pub(super) const FORWARD: &str = "forward";
 
-/// A `mode` of `[[routes]]`.
-pub(super) const SYNC: &str = "sync";
-
 /// How a `source` of `[[routes]]` begins that names what a handler emits.
 pub(super) const EMITTED: &str = "handler:";
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use globset::Glob;
 
 use crate::delivery::RetryPolicy;
-use crate::route::{EventGlobs, Route};
+use crate::route::{EventGlobs, Mode, Route};
 
 use super::diagnostic::Diagnostic;
 use super::item::Item;
@@ -61,7 +61,7 @@ impl<'a> Routes<'a> {
             Some(item) => globs(item),
             None => Some(EventGlobs::All),
         };
-        route.optional("mode", mode);
+        let mode = route.optional("mode", mode).unwrap_or(Mode::Async);
         let ceiling = self.ceilings.timeout;
         let timeout = route.duration(&TIMEOUT.under(ceiling, "server.ceilings.timeout"));
         let retry = retry(route);
@@ -70,6 +70,7 @@ impl<'a> Routes<'a> {
         Some(Route {
             name: name?.into(),
             sources: sources?.into_iter().map(Arc::from).collect(),
+            mode,
             events: event?,
             handler: handler?.into(),
             timeout,
@@ -136,13 +137,12 @@ fn handler(route: &mut Section<'_>) -> Option<String> {
     route.required("handler", r#"add handler = "<file in plugins, without its ending>""#, read)
 }
 
-/// The only mode of this version.
-fn mode(item: Item<'_>) -> Option<()> {
-    if item.value().as_str() == Some(later::SYNC) {
-        item.wrong("`mode = \"sync\"` is not supported by this version yet", "allowed: `async`");
-        return None;
-    }
-    item.choice("mode", &["async"], |name| (name == "async").then_some(()))
+fn mode(item: Item<'_>) -> Option<Mode> {
+    item.choice("mode", &["async", "sync"], |name| match name {
+        "async" => Some(Mode::Async),
+        "sync" => Some(Mode::Sync),
+        _ => None,
+    })
 }
 
 fn globs(item: Item<'_>) -> Option<EventGlobs> {

@@ -6,15 +6,18 @@ mod host;
 mod inspect;
 mod limits;
 mod log;
+mod slots;
 mod typed;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::Engine;
@@ -22,6 +25,7 @@ use wasmtime::Engine;
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
+pub use slots::{Job, Slot, Slots};
 use typed::Typed;
 pub use typed::{Call, Called};
 
@@ -101,7 +105,9 @@ impl Handler {
     /// Makes one attempt, of at most `timeout` wall time.
     pub async fn call(&self, call: Call<'_>, timeout: Duration) -> Called {
         let Settings { limits, config } = &self.settings;
-        self.typed.call(&self.name, call, limits, config.clone(), timeout).await
+        let called = self.typed.call(&self.name, call, limits, config.clone(), timeout);
+        // A mistake of the host's own must not take the other attempts of its thread with it.
+        AssertUnwindSafe(called).catch_unwind().await.unwrap_or_else(|_| Called::host_broke())
     }
 }
 

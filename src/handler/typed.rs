@@ -14,7 +14,7 @@ use super::bindings::hookyard::handler::types::HeaderParam;
 use super::host::{self, Host};
 use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::About;
-use crate::delivery::Outcome;
+use crate::delivery::{Outcome, Reply};
 use crate::event::Event;
 use crate::text::{head, printable};
 
@@ -52,6 +52,14 @@ pub struct Called {
     pub cpu: Duration,
     /// Its log lines, a JSON array.
     pub logs: Option<String>,
+}
+
+impl Called {
+    /// An attempt that ended in a panic of the host's.
+    pub(super) fn host_broke() -> Self {
+        let outcome = Outcome::Trap("hookyard's own side of the call broke".to_owned());
+        Self { outcome, cpu: Duration::ZERO, logs: None }
+    }
 }
 
 impl Typed {
@@ -165,7 +173,11 @@ fn check_types(linked: &InstancePre<Host>) -> wasmtime::Result<()> {
 fn translated(outcome: guest::Outcome) -> Outcome {
     match outcome {
         guest::Outcome::Ack => Outcome::Ack,
-        guest::Outcome::Reply(reply) => Outcome::Reply { status: reply.status },
+        guest::Outcome::Reply(reply) => Outcome::Reply(Reply {
+            status: reply.status,
+            headers: reply.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            body: reply.body,
+        }),
         guest::Outcome::Retry(later) => Outcome::Retry {
             after: later.after_ms.map(|ms| Duration::from_millis(ms.into())),
             reason: short(&later.reason),

@@ -6,9 +6,10 @@ use rusqlite::{Connection, params};
 
 use super::queue::{self, AT_ONCE, NEVER};
 use super::schema::{self, ORDINAL_BITS};
-use super::{Append, Attempt, Lease, Sameness, Settlement};
+use super::{Again, Append, Attempt, Lease, Sameness, Settled, Settlement};
 use crate::clock::millis;
-use crate::delivery::{Next, State};
+use crate::delivery::{Next, Outcome, Reply, State};
+use crate::event::Headers;
 
 /// Parked deliveries that one commit frees at the most.
 pub const UNPARK_STEP: usize = 1_000;
@@ -59,23 +60,18 @@ pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
     seq << ORDINAL_BITS | ordinal
 }
 
-/// Stores an event as number `seq`, and a fresh delivery for each of its routes.
-pub fn append(
-    db: &Connection,
-    seq: u64,
-    append: &Append,
-    moved: &mut Moved,
-) -> rusqlite::Result<()> {
-    let event = &append.event;
+/// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes.
+pub fn append(db: &Connection, append: &Append, moved: &mut Moved) -> rusqlite::Result<()> {
+    let (seq, event) = (append.id.seq(), &append.event);
     let (form, body) = append.body.row();
-    let attributes = serde_json::Value::from_iter(event.attributes().iter().cloned()).to_string();
+    let attributes = serde_json::to_string(event.attributes()).unwrap_or_default();
     db.prepare_cached("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?)")?.execute(params![
         seq,
         event.received_at(),
         event.source(),
         event.kind(),
         event.secret(),
-        append.routes.len(),
+        append.first_waiting() + append.routes.len(),
         attributes,
         event.headers().as_bytes(),
         form,
@@ -84,8 +80,13 @@ pub fn append(
     if let Some(same) = append.same {
         remember(db, seq, event.received_at(), same)?;
     }
+    if let Some(settled) = &append.settled {
+        record(db, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
+        moved.came_to(settled.next.state());
+    }
     for (ordinal, route) in append.routes.iter().enumerate() {
-        queue::add(db, AT_ONCE, delivery_key(seq, ordinal), route, 1)?;
+        let key = delivery_key(seq, append.first_waiting() + ordinal);
+        queue::add(db, AT_ONCE, key, route, 1)?;
         moved.pending += 1;
     }
     Ok(())
@@ -125,61 +126,69 @@ pub fn settle(
             if let Some(at) = due_at {
                 queue::add(db, at, lease.key, &lease.route, lease.attempt + 1)?;
             }
-            record(db, lease, attempt, next, due_at)?;
+            let (key, route, n) = (lease.key, &*lease.route, lease.attempt);
+            record(db, &Made { key, route, n, attempt, next }, due_at)?;
             Ok(due_at)
         }
     }
 }
 
-fn record(
-    db: &Connection,
-    lease: &Lease,
-    attempt: &Attempt,
-    next: &Next,
-    due_at: Option<u64>,
-) -> rusqlite::Result<()> {
+/// Records one more attempt of a delivery that failed on a sync route.
+pub fn again(db: &Connection, again: &Again, moved: &mut Moved) -> rusqlite::Result<()> {
+    moved.dead -= 1;
+    moved.came_to(again.settled.next.state());
+    record(db, &Made::of(again.key, again.n, &again.settled), None)
+}
+
+/// An attempt that was made, and of what.
+struct Made<'a> {
+    key: i64,
+    route: &'a str,
+    n: u32,
+    attempt: &'a Attempt,
+    next: &'a Next,
+}
+
+impl<'a> Made<'a> {
+    fn of(key: i64, n: u32, settled: &'a Settled) -> Self {
+        let Settled { route, attempt, next } = settled;
+        Self { key, route, n, attempt, next }
+    }
+}
+
+fn record(db: &Connection, made: &Made<'_>, due_at: Option<u64>) -> rusqlite::Result<()> {
+    let Made { key, route, n, attempt, next } = made;
     let state = next.state().name();
     let error = attempt.outcome.error();
-    let cause = error.as_deref().filter(|_| *next != Next::Done);
-    let started = attempt.started_at;
+    let cause = error.as_deref().filter(|_| **next != Next::Done);
     let took = millis(attempt.duration);
     let outcome = attempt.outcome.name();
-    if lease.attempt == 1 {
+    let Attempt { started_at, version, logs, .. } = attempt;
+    if let Outcome::Reply(reply) = &attempt.outcome {
+        keep_reply(db, *key, reply)?;
+    }
+    if *n == 1 {
         let sql = "INSERT INTO delivery VALUES(?,?,?,1,?,?,?,?,?,?,?,?)
             ON CONFLICT(id) DO UPDATE SET state=excluded.state, attempts=1, due_at=excluded.due_at,
             cause=excluded.cause, started_at=excluded.started_at, duration=excluded.duration,
             outcome=excluded.outcome, error=excluded.error, version=excluded.version,
             logs=excluded.logs";
         let row = params![
-            lease.key,
-            lease.route,
-            state,
-            due_at,
-            cause,
-            started,
-            took,
-            outcome,
-            error,
-            attempt.version,
-            attempt.logs
+            key, route, state, due_at, cause, started_at, took, outcome, error, version, logs
         ];
         return db.prepare_cached(sql)?.execute(row).map(drop);
     }
-    let row = params![
-        lease.key,
-        lease.attempt,
-        started,
-        took,
-        outcome,
-        error,
-        attempt.version,
-        attempt.logs
-    ];
+    let row = params![key, n, started_at, took, outcome, error, version, logs];
     db.prepare_cached("INSERT OR REPLACE INTO attempt VALUES(?,?,?,?,?,?,?,?)")?.execute(row)?;
     let sql = "UPDATE delivery SET state=?, attempts=?, due_at=?, cause=? WHERE id=?";
-    db.prepare_cached(sql)?
-        .execute(params![state, lease.attempt, due_at, cause, lease.key])
-        .map(drop)
+    db.prepare_cached(sql)?.execute(params![state, n, due_at, cause, key]).map(drop)
+}
+
+/// Keeps what a sender was told, for when it asks again.
+fn keep_reply(db: &Connection, key: i64, reply: &Reply) -> rusqlite::Result<()> {
+    let headers = Headers::of_reply(&reply.headers);
+    let row = params![key, reply.status, headers.as_bytes(), reply.body];
+    db.prepare_cached("INSERT OR REPLACE INTO reply VALUES(?,?,?,?)")?.execute(row).map(drop)
 }
 
 fn park(db: &Connection, lease: &Lease, cause: &str) -> rusqlite::Result<()> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Append, AppendError, Settle, Unpark};
+use super::{Again, Append, AppendError, Settle, Unpark};
 
 /// Operations in one commit at the most.
 const COMMIT_OPERATIONS: usize = 1_024;
@@ -34,6 +34,7 @@ struct Waiting {
     bytes: usize,
     settles: VecDeque<Settle>,
     oldest_settle: Option<Instant>,
+    again: Vec<Again>,
     unpark: Vec<Unpark>,
     closed: bool,
     writer_sleeps: bool,
@@ -46,6 +47,8 @@ pub struct Batch {
     pub appends: Vec<Append>,
     /// Leased deliveries to settle.
     pub settles: Vec<Settle>,
+    /// Further attempts of deliveries that failed on sync routes.
+    pub again: Vec<Again>,
     /// Parked deliveries to free.
     pub unpark: Vec<Unpark>,
     /// Nothing will come any more, and nothing is left.
@@ -55,7 +58,10 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.appends.is_empty() && self.settles.is_empty() && self.unpark.is_empty()
+        self.appends.is_empty()
+            && self.settles.is_empty()
+            && self.again.is_empty()
+            && self.unpark.is_empty()
     }
 }
 
@@ -81,6 +87,13 @@ impl Inbox {
         if first || waiting.settles.len() == SETTLES_WORTH_A_COMMIT {
             self.wake_writer(waiting);
         }
+    }
+
+    /// Puts a further attempt in; there are never more than handlers' places.
+    pub fn again(&self, again: Again) {
+        let mut waiting = self.lock();
+        waiting.again.push(again);
+        self.wake_writer(waiting);
     }
 
     /// Asks for parked deliveries to be freed.
@@ -141,13 +154,15 @@ impl Waiting {
 
     fn is_worth_a_commit(&self) -> bool {
         !self.appends.is_empty()
+            || !self.again.is_empty()
             || !self.unpark.is_empty()
             || self.settles.len() >= SETTLES_WORTH_A_COMMIT
             || self.closed
     }
 
     fn take(&mut self) -> Batch {
-        let mut batch = Batch { unpark: std::mem::take(&mut self.unpark), ..Batch::default() };
+        let (again, unpark) = (std::mem::take(&mut self.again), std::mem::take(&mut self.unpark));
+        let mut batch = Batch { again, unpark, ..Batch::default() };
         let mut bytes = 0;
         while batch.appends.len() < COMMIT_OPERATIONS
             && let Some(next) = self.appends.pop_front_if(|next| {

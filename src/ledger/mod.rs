@@ -19,7 +19,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,9 +34,9 @@ use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
 use body::Packed;
 pub use dedupe::Sameness;
-use dedupe::SamenessKey;
+use dedupe::{SamenessKey, Seen};
 use inbox::Inbox;
-pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader};
+pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, SyncDelivery};
 pub use schema::SchemaError;
 
 /// What the ledger is opened with.
@@ -100,17 +100,44 @@ pub struct Receipt {
 /// An event on its way to the writer.
 #[derive(Debug)]
 pub(in crate::ledger) struct Append {
+    id: EventId,
     event: Arc<Event>,
     body: Packed,
     same: Option<Sameness>,
+    settled: Option<Settled>,
     routes: Vec<Arc<str>>,
     reply: oneshot::Sender<Result<Receipt, AppendError>>,
+}
+
+/// A delivery whose one attempt was made before its event was stored: on a sync route.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What follows from it.
+    pub next: Next,
+}
+
+/// Another attempt of a stored delivery that failed on a sync route.
+#[derive(Debug)]
+pub(in crate::ledger) struct Again {
+    key: i64,
+    n: u32,
+    settled: Settled,
+    reply: oneshot::Sender<Result<(), AppendError>>,
 }
 
 impl Append {
     /// Bytes that it adds to a commit.
     fn bytes(&self) -> usize {
         self.body.len() + self.event.headers().as_bytes().len()
+    }
+
+    /// The number of its first delivery that waits for an attempt: a settled one comes before.
+    fn first_waiting(&self) -> usize {
+        usize::from(self.settled.is_some())
     }
 
     /// Bytes of memory that it holds.
@@ -186,6 +213,9 @@ struct Shared {
     bodies: PathBuf,
     stamps: Stamps,
     same: SamenessKey,
+    seen: Arc<Mutex<Seen>>,
+    tag: u32,
+    next_seq: AtomicU64,
     leases: Receiver<Lease>,
     writable: Arc<AtomicBool>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -217,6 +247,9 @@ impl Ledger {
             bodies,
             stamps,
             same: SamenessKey::new(facts.dedupe_key),
+            seen: facts.seen,
+            tag: facts.tag,
+            next_seq: AtomicU64::new(facts.next_seq),
             leases,
             writable: facts.writable,
             writer: Mutex::new(Some(thread)),
@@ -230,6 +263,12 @@ impl Ledger {
         self.shared.same.of(source, id, body)
     }
 
+    /// The id of an event that is about to be stored.
+    pub fn new_id(&self, event: &Event) -> EventId {
+        let seq = self.shared.next_seq.fetch_add(1, Ordering::Relaxed);
+        EventId::new(event.received_at(), self.shared.tag, seq)
+    }
+
     /// Stores an event with one delivery for each of `routes`; it is durable when this returns.
     ///
     /// # Errors
@@ -240,10 +279,58 @@ impl Ledger {
         same: Option<Sameness>,
         routes: Vec<Arc<str>>,
     ) -> Result<Receipt, AppendError> {
+        self.store(self.new_id(&event), Arc::new(event), same, None, routes).await
+    }
+
+    /// Stores an event under the id that it was given, with a delivery that is settled already,
+    /// and one for each of `routes`.
+    ///
+    /// # Errors
+    /// Nothing was stored; see [`AppendError`].
+    pub async fn append_settled(
+        &self,
+        id: EventId,
+        event: Arc<Event>,
+        same: Option<Sameness>,
+        settled: Settled,
+        routes: Vec<Arc<str>>,
+    ) -> Result<Receipt, AppendError> {
+        self.store(id, event, same, Some(settled), routes).await
+    }
+
+    async fn store(
+        &self,
+        id: EventId,
+        event: Arc<Event>,
+        same: Option<Sameness>,
+        settled: Option<Settled>,
+        routes: Vec<Arc<str>>,
+    ) -> Result<Receipt, AppendError> {
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { event: Arc::new(event), body, same, routes, reply };
+        let append = Append { id, event, body, same, settled, routes, reply };
         self.shared.inbox.append(append)?;
+        durable.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
+    /// The first event of that sameness, if it came in within the window before `now`.
+    pub fn first(&self, same: Sameness, now: u64) -> Option<EventId> {
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).first(same, now)
+    }
+
+    /// Records one more attempt of a delivery that failed on a sync route; it is durable when
+    /// this returns.
+    ///
+    /// # Errors
+    /// Nothing was recorded; see [`AppendError`].
+    pub async fn attempt_again(
+        &self,
+        before: &SyncDelivery,
+        settled: Settled,
+    ) -> Result<(), AppendError> {
+        let (reply, durable) = oneshot::channel();
+        let again = Again { key: before.key, n: before.attempts + 1, settled, reply };
+        self.shared.inbox.again(again);
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
 

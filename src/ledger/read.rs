@@ -1,6 +1,5 @@
 //! Reading the ledger: one event for an attempt, and what people ask about.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,7 +10,7 @@ use thiserror::Error;
 
 use super::body;
 use super::schema::{self, ORDINAL_BITS};
-use crate::delivery::State;
+use crate::delivery::{Reply, State};
 use crate::event::{Event, EventId, Headers};
 
 /// Events looked at for one page at the most, whatever the filter lets through.
@@ -73,6 +72,18 @@ pub struct DeliveryRow {
     pub cause: Option<String>,
     /// What was tried, the first attempt first.
     pub attempts: Vec<AttemptRow>,
+}
+
+/// A delivery of a sync route, for when its sender asks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncDelivery {
+    pub(super) key: i64,
+    /// Where it stands.
+    pub state: State,
+    /// How many attempts were made of it.
+    pub attempts: u32,
+    /// What its sender was told by the handler; `None`: the source's own answer.
+    pub reply: Option<Reply>,
 }
 
 /// An attempt.
@@ -142,7 +153,7 @@ impl Reader {
             row.get(2)?,
             received_at,
             row.get(3)?,
-            attributes(row.get_ref(4)?.as_str().unwrap_or_default()),
+            serde_json::from_str(row.get_ref(4)?.as_str().unwrap_or_default()).unwrap_or_default(),
             Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
             body::unpack(&self.bodies, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
         );
@@ -170,6 +181,26 @@ impl Reader {
                 deliveries: Vec::new(),
             };
             Ok((fill(db, row)?, event))
+        })
+    }
+
+    /// An event's delivery on a sync route, if it has one.
+    ///
+    /// # Errors
+    /// The disk does not give it.
+    pub fn sync_delivery(
+        &self,
+        id: EventId,
+        route: &str,
+    ) -> Result<Option<SyncDelivery>, ReadError> {
+        let first = id.seq().cast_signed() << ORDINAL_BITS;
+        let end = first + (1 << ORDINAL_BITS);
+        self.with(|db| {
+            let sql = "SELECT id, state, attempts, status, headers, body FROM delivery
+                LEFT JOIN reply ON reply.delivery=id WHERE id>=? AND id<? AND route=?";
+            let found =
+                db.prepare_cached(sql)?.query_row(params![first, end, route], sync).optional();
+            Ok(found?)
         })
     }
 
@@ -248,11 +279,6 @@ impl Filter {
     }
 }
 
-fn attributes(json: &str) -> Vec<(String, String)> {
-    let map: BTreeMap<String, String> = serde_json::from_str(json).unwrap_or_default();
-    map.into_iter().collect()
-}
-
 /// Adds an event's duplicates, deliveries and attempts.
 fn fill(db: &Connection, mut event: EventRow) -> Result<EventRow, ReadError> {
     let seq = event.id.seq().cast_signed();
@@ -321,4 +347,17 @@ fn attempt(row: &Row<'_>, n: u32, column: usize) -> rusqlite::Result<AttemptRow>
         version: row.get(column + 4)?,
         logs: row.get(column + 5)?,
     })
+}
+
+fn sync(row: &Row<'_>) -> rusqlite::Result<SyncDelivery> {
+    let reply = match row.get(3)? {
+        None => None,
+        Some(status) => {
+            let fields = Headers::restore(row.get_ref(4)?.as_blob()?);
+            let headers = fields.iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
+            Some(Reply { status, headers: headers.collect(), body: row.get(5)? })
+        }
+    };
+    let state = State::from_name(row.get_ref(1)?.as_str()?).unwrap_or(State::Parked);
+    Ok(SyncDelivery { key: row.get(0)?, state, attempts: row.get(2)?, reply })
 }

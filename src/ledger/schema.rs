@@ -69,6 +69,11 @@ CREATE TABLE attempt(
   version TEXT NOT NULL,
   logs TEXT,
   PRIMARY KEY(delivery, n)) STRICT, WITHOUT ROWID;
+CREATE TABLE reply(
+  delivery INTEGER PRIMARY KEY,
+  status INTEGER NOT NULL,
+  headers BLOB NOT NULL,
+  body BLOB NOT NULL) STRICT;
 INSERT INTO ledger VALUES
   ('tag', abs(random()) % 4294967296), ('dedupe_key', randomblob(16)),
   ('pending', 0), ('done', 0), ('dead', 0), ('parked', 0);

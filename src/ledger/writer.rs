@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,10 @@ pub struct Facts {
     pub tag: u32,
     /// The key of its sameness hashes.
     pub dedupe_key: [u8; 16],
+    /// The number of the next event.
+    pub next_seq: u64,
+    /// The ids that are remembered.
+    pub seen: Arc<Mutex<Seen>>,
     /// Whether the last commit succeeded, kept up to date by the writer.
     pub writable: Arc<AtomicBool>,
 }
@@ -45,9 +49,7 @@ pub struct Writer {
     db: Option<Connection>,
     stamps: Stamps,
     metrics: Metrics,
-    tag: u32,
-    next_seq: u64,
-    seen: Seen,
+    seen: Arc<Mutex<Seen>>,
     counts: Moved,
     leases: Leases,
     to_dispatch: Sender<Lease>,
@@ -69,22 +71,23 @@ pub fn open(
 ) -> Result<(Writer, Facts), SchemaError> {
     let db = schema::open_writer(file)?;
     queue::pull_in(&db, stamps.now().saturating_add(millis(options.longest_wait)))?;
+    let tag = schema::value(&db, "tag")?;
+    let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
+    remember(&db, &mut seen, tag, options.dedupe_window)?;
     let facts = Facts {
-        tag: schema::value(&db, "tag")?,
+        tag,
         dedupe_key: schema::value(&db, "dedupe_key")?,
+        next_seq: schema::last_seq(&db)? + 1,
+        seen: Arc::new(Mutex::new(seen)),
         writable: Arc::new(AtomicBool::new(true)),
     };
-    let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
-    remember(&db, &mut seen, facts.tag, options.dedupe_window)?;
     let writer = Writer {
         file: file.to_owned(),
         stamps,
         metrics: metrics.clone(),
-        tag: facts.tag,
-        next_seq: schema::last_seq(&db)? + 1,
         counts: apply::counts(&db)?,
         db: Some(db),
-        seen,
+        seen: facts.seen.clone(),
         leases: Leases::new(),
         to_dispatch,
         unpark: Vec::new(),
@@ -186,6 +189,9 @@ impl Writer {
                 for append in batch.appends.drain(..) {
                     let _gone = append.reply.send(Err(AppendError::Unavailable));
                 }
+                for again in batch.again.drain(..) {
+                    let _gone = again.reply.send(Err(AppendError::Unavailable));
+                }
                 self.unsettled = batch.settles;
             }
         }
@@ -199,7 +205,7 @@ impl Writer {
         let mut done = Done::default();
         let applied = self.apply(&mut db, batch, &mut done);
         if applied.is_err() {
-            self.seen.take_back(done.remembered);
+            self.seen().take_back(done.remembered);
         }
         applied?;
         self.db = Some(db);
@@ -237,6 +243,9 @@ impl Writer {
                 done.fresh.push((place, receipt.id));
             }
         }
+        for again in &batch.again {
+            apply::again(&group, again, &mut done.moved)?;
+        }
         if let Some((routes, after)) = self.unpark.last() {
             done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
         }
@@ -252,20 +261,21 @@ impl Writer {
     ) -> rusqlite::Result<Receipt> {
         let at = append.event.received_at();
         if let Some(same) = append.same
-            && let Some(id) = self.seen.first(same, at)
+            && let Some(id) = self.seen().first(same, at)
         {
             apply::duplicate(db, id.seq())?;
             return Ok(Receipt { id, duplicate: true });
         }
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        apply::append(db, seq, append, &mut done.moved)?;
-        let id = EventId::new(at, self.tag, seq);
+        apply::append(db, append, &mut done.moved)?;
         if let Some(same) = append.same {
-            self.seen.insert(same, id, at);
+            self.seen().insert(same, append.id, at);
             done.remembered += 1;
         }
-        Ok(Receipt { id, duplicate: false })
+        Ok(Receipt { id: append.id, duplicate: false })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells everyone what is on disk now.
@@ -291,6 +301,9 @@ impl Writer {
         for (append, receipt) in batch.appends.into_iter().zip(done.receipts) {
             let _gone = append.reply.send(Ok(receipt));
         }
+        for again in batch.again {
+            let _gone = again.reply.send(Ok(()));
+        }
     }
 
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
@@ -300,7 +313,7 @@ impl Writer {
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
         for (ordinal, route) in append.routes.iter().enumerate() {
-            let key = apply::delivery_key(id.seq(), ordinal);
+            let key = apply::delivery_key(id.seq(), append.first_waiting() + ordinal);
             let event = match self.leases.fresh(key, append.event.body().len()) {
                 Handover::WithEvent => Some((id, append.event.clone())),
                 Handover::KeyOnly => None,
@@ -344,7 +357,7 @@ impl Writer {
             self.metrics.deliveries.with_label_values(&[name]).set(count);
         }
         self.metrics.deliveries.with_label_values(&[State::Leased.name()]).set(leased);
-        let horizon = self.seen.horizon(wall_ms());
+        let horizon = self.seen().horizon(wall_ms());
         self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
     }
 }

@@ -19,6 +19,7 @@ mod outcomes;
 mod privacy;
 mod sandbox;
 mod senders;
+mod sync;
 mod transport;
 mod unauthorized;
 mod wat;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::event::EventId;
 use crate::ledger::body::Packed;
 use crate::ledger::inbox::Inbox;
 use crate::ledger::{Settle, Unpark};
@@ -15,9 +16,11 @@ const MIB: usize = 1024 * 1024;
 fn append(body: &Bytes) -> Append {
     let event = Arc::new(event(&[]));
     Append {
+        id: EventId::new(0, 0, 1),
         event,
         body: Packed::Raw(body.clone()),
         same: None,
+        settled: None,
         routes: Vec::new(),
         reply: oneshot::channel().0,
     }
