@@ -11,6 +11,7 @@ use http::StatusCode;
 use crate::clock::wall_ms;
 use crate::event::{UNKNOWN, UNTYPED};
 use crate::pointer::{self, Pointer};
+use crate::verify::presets::Preset;
 use crate::verify::{EventId, Location, Refusal, Request, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
@@ -27,6 +28,8 @@ pub struct Source {
     pub path: String,
     /// How its requests are verified.
     pub verifier: Verifier,
+    /// The preset that its scheme comes from; `None`: its scheme is described.
+    pub preset: Option<&'static Preset>,
     /// Where an event's type stands; `None`: all are of one type.
     pub event_type: Option<EventType>,
     /// What makes two requests the same event.

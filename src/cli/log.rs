@@ -5,6 +5,8 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::answer::colored;
+
 /// The variable that says what is logged, such as `debug` or `hookyard::dispatch=debug`.
 const FILTER: &str = "HOOKYARD_LOG";
 
@@ -16,7 +18,7 @@ pub fn start() {
         .from_env_lossy();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     if stderr().is_terminal() {
-        log.with_target(false).with_ansi(std::env::var_os("NO_COLOR").is_none()).init();
+        log.with_target(false).with_ansi(colored(&stderr())).init();
     } else {
         log.json().flatten_event(true).with_target(false).init();
     }

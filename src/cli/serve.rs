@@ -1,48 +1,27 @@
 //! `hookyard serve`.
 
-use std::fmt;
-use std::io::{self, IsTerminal, Write, stderr};
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::log;
+use super::answer::Failed;
+use super::{input, log};
 use crate::app::App;
 use crate::config::Config;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  hookyard serve
+  hookyard serve --config router.toml";
 
 /// The exit code of a process that a second signal ended.
 const INTERRUPTED: i32 = 130;
 
-/// What a user reads when `serve` fails.
-pub enum Failed {
-    /// Mistakes in router.toml, as a report.
-    Config(String),
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(report) => write!(f, "{report}"),
-            Self::Other(error) => write!(f, "error: {error:#}"),
-        }
-    }
-}
-
-impl From<anyhow::Error> for Failed {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
-    }
-}
-
 /// Serves until a signal comes.
 pub fn run(config: &Path) -> Result<(), Failed> {
-    let color = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let (config, warnings) =
-        Config::load(config).map_err(|mistakes| Failed::Config(mistakes.render(color)))?;
-    eprint!("{}", warnings.render(color));
+    let config = input::config(config)?;
     log::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

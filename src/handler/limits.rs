@@ -44,6 +44,11 @@ impl Limiter {
         Self { memory: 0, memory_limit, elements: 0, refused: None }
     }
 
+    /// Bytes that all memories take together. A memory never shrinks, so this is the peak too.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// What was refused, in words, if anything was.
     pub fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
@@ -142,8 +147,9 @@ mod tests {
         let mut limiter = Limiter::new(100);
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(limiter.memory_growing(0, 40, None).unwrap());
-        assert_eq!(limiter.refused(), None);
+        assert_eq!((limiter.refused(), limiter.memory()), (None, 100));
         assert!(!limiter.memory_growing(40, 41, None).unwrap());
+        assert_eq!(limiter.memory(), 100);
         assert_eq!(limiter.refused(), Some("memory: 101 bytes wanted, the limit is 100"));
     }
 

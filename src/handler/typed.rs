@@ -50,6 +50,8 @@ pub struct Called {
     pub outcome: Outcome,
     /// CPU time that it used.
     pub cpu: Duration,
+    /// Bytes of all its linear memories together, at their largest.
+    pub peak_memory: usize,
     /// Its log lines, a JSON array.
     pub logs: Option<String>,
 }
@@ -58,7 +60,7 @@ impl Called {
     /// An attempt that ended in a panic of the host's.
     pub(super) fn host_broke() -> Self {
         let outcome = Outcome::Trap("hookyard's own side of the call broke".to_owned());
-        Self { outcome, cpu: Duration::ZERO, logs: None }
+        Self { outcome, cpu: Duration::ZERO, peak_memory: 0, logs: None }
     }
 }
 
@@ -106,7 +108,9 @@ impl Typed {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => broken(&error, store.data(), cpu, limits),
         };
-        Called { outcome, cpu, logs: store.data().log.finish() }
+        let host = store.data();
+        let peak_memory = host.limiter.memory();
+        Called { outcome, cpu, peak_memory, logs: host.log.finish() }
     }
 
     fn store(

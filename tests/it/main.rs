@@ -2,6 +2,7 @@
 
 mod admin;
 mod bodies;
+mod cli;
 mod command_line;
 mod crash;
 mod duplicates;
