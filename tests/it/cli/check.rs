@@ -101,7 +101,10 @@ fn json_has_a_place_for_each_finding() {
     let module = &found[1];
     assert_eq!((&module["severity"], &module["file"]), (&"error".into(), &"plugins/h.wat".into()));
     assert_eq!((&module["line"], &module["column"]), (&json!(null), &json!(null)));
-    assert!(module["message"].as_str().unwrap().contains("expected valid component field"), "{module}");
+    assert!(
+        module["message"].as_str().unwrap().contains("expected valid component field"),
+        "{module}"
+    );
 
     yard.plugin("h.wat", wat::ack());
     yard.configure(HOTGLUE);
