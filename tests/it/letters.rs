@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::yard::{Yard, id};
+use crate::yard::Yard;
 
 /// The source, and a route to each of these handlers. `more` is what else every route says.
 pub fn routes(handlers: &[&str], more: &str) -> String {
@@ -30,7 +30,9 @@ handler = "{handler}"
 impl Yard {
     /// Posts an event for a handler, and gives its id.
     pub fn send(&self, handler: &str, body: &str) -> String {
-        id(&self.post("/hooks/s", &[("x-for", handler)], body.as_bytes()))
+        let answer = self.post("/hooks/s", &[("x-for", handler)], body.as_bytes());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// What `/api/v1/handlers` says of a handler.
