@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::{Admin, Answer, error, json_answer, show};
 use crate::delivery::State;
 use crate::event::EventId;
-use crate::handler::Handler;
 use crate::ledger::{Filter, ReadError};
 use crate::snapshot::Snapshot;
 
@@ -63,12 +62,13 @@ impl Admin {
 }
 
 fn handler(snapshot: &Snapshot, name: &str) -> Value {
-    let (state, version, error) = match snapshot.handlers.get(name) {
+    let (state, ready, error) = match snapshot.handlers.get(name) {
         None => ("missing", None, None),
-        Some(Ok(handler)) => ("ready", Some(handler.version().to_string()), None),
+        Some(Ok(handler)) => ("ready", Some(handler), None),
         Some(Err(error)) => ("bad", None, Some(error.to_string())),
     };
-    let abi = version.is_some().then_some(Handler::ABI);
+    let version = ready.map(|handler| handler.version().to_string());
+    let abi = ready.map(|handler| handler.abi());
     json!({ "name": name, "state": state, "version": version, "abi": abi, "error": error })
 }
 

@@ -26,6 +26,9 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 /// Bytes that a guest may hand to the host in one call.
 pub const HOST_CALL_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that a command may print to stdout: a reply with its body in base64.
+pub const STDOUT_BYTES: usize = 4 * 1024 * 1024;
+
 /// Handles to host objects that an attempt may hold.
 pub const HANDLES: usize = 10_000;
 

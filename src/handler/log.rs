@@ -2,12 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use serde::Serialize;
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::async_trait;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::text::{head, printable};
 
@@ -16,9 +11,6 @@ const LINE_BYTES: usize = 8 * 1024;
 
 /// Lines that are kept of an attempt: without a limit, empty ones would take room unseen.
 const LINES: usize = 1_000;
-
-/// Bytes that a guest may write to stdout or stderr before it is asked to write again.
-const WRITE_BYTES: usize = 64 * 1024;
 
 /// How important a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,7 +44,8 @@ struct Kept {
     about: About,
     lines: Vec<Line>,
     bytes_left: usize,
-    open: [Vec<u8>; 2],
+    open: [Vec<u8>; 3],
+    last_logged: Option<String>,
 }
 
 /// Whose lines they are.
@@ -69,8 +62,13 @@ pub struct About {
 impl Log {
     /// A log that keeps at most `bytes` bytes.
     pub fn new(about: About, bytes: usize) -> Self {
-        let open = [Vec::new(), Vec::new()];
-        Self(Arc::new(Mutex::new(Kept { about, lines: Vec::new(), bytes_left: bytes, open })))
+        Self(Arc::new(Mutex::new(Kept {
+            about,
+            lines: Vec::new(),
+            bytes_left: bytes,
+            open: Default::default(),
+            last_logged: None,
+        })))
     }
 
     /// Adds a line.
@@ -78,11 +76,24 @@ impl Log {
         self.lock().line(level, message);
     }
 
+    /// Adds what a guest printed; whole lines become lines.
+    pub fn printed(&self, stream: Stream, bytes: &[u8]) {
+        self.lock().printed(stream, bytes);
+    }
+
+    /// The last line of [`Stream::Log`] that is not empty, even if the log was full.
+    pub fn last_logged(&self) -> Option<String> {
+        let mut kept = self.lock();
+        kept.close(Stream::Log);
+        kept.last_logged.clone()
+    }
+
     /// The end of the attempt: the lines as a JSON array, `None` when there are none.
     pub fn finish(&self) -> Option<String> {
         let mut kept = self.lock();
-        kept.close(Stream::Out);
-        kept.close(Stream::Err);
+        for stream in [Stream::Out, Stream::Err, Stream::Log] {
+            kept.close(stream);
+        }
         let lines = std::mem::take(&mut kept.lines);
         if lines.is_empty() { None } else { serde_json::to_string(&lines).ok() }
     }
@@ -126,8 +137,7 @@ impl Kept {
         }
     }
 
-    /// Adds what was written to a stream; whole lines become lines.
-    fn written(&mut self, stream: Stream, bytes: &[u8]) {
+    fn printed(&mut self, stream: Stream, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let open = &mut self.open[stream as usize];
             let room = LINE_BYTES.saturating_sub(open.len());
@@ -141,85 +151,34 @@ impl Kept {
 
     fn close(&mut self, stream: Stream) {
         let bytes = std::mem::take(&mut self.open[stream as usize]);
-        if !bytes.is_empty() {
-            self.line(stream.level(), &String::from_utf8_lossy(&bytes));
+        if bytes.is_empty() {
+            return;
+        }
+        let line = String::from_utf8_lossy(&bytes);
+        self.line(stream.level(), &line);
+        if matches!(stream, Stream::Log) && !line.trim().is_empty() {
+            self.last_logged = Some(line.into_owned());
         }
     }
 }
 
 /// What a guest prints.
 #[derive(Debug, Clone, Copy)]
-enum Stream {
+pub enum Stream {
+    /// A component's stdout.
     Out,
+    /// A component's stderr, on which its language tells of panics.
     Err,
+    /// A command's stderr, which is its log.
+    Log,
 }
 
 impl Stream {
     fn level(self) -> Level {
         match self {
-            Self::Out => Level::Info,
+            Self::Out | Self::Log => Level::Info,
             Self::Err => Level::Warn,
         }
-    }
-}
-
-/// A guest's stdout or stderr, written to its log. The engine's own adapter is not used: it
-/// keeps empty writes in memory without a bound.
-#[derive(Debug, Clone)]
-pub struct Printed {
-    log: Log,
-    stream: Stream,
-}
-
-impl Printed {
-    /// Stdout: lines of level info.
-    pub fn stdout(log: Log) -> Self {
-        Self { log, stream: Stream::Out }
-    }
-
-    /// Stderr: lines of level warn.
-    pub fn stderr(log: Log) -> Self {
-        Self { log, stream: Stream::Err }
-    }
-}
-
-impl IsTerminal for Printed {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Printed {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait]
-impl Pollable for Printed {
-    async fn ready(&mut self) {}
-}
-
-#[async_trait]
-impl OutputStream for Printed {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        if bytes.len() > WRITE_BYTES {
-            return Err(StreamError::trap("a write beyond what was permitted"));
-        }
-        self.log.lock().written(self.stream, &bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES)
     }
 }
 
@@ -268,23 +227,33 @@ mod tests {
     #[test]
     fn what_is_printed_becomes_lines() {
         let log = log(1_000);
-        let (mut out, mut err) = (Printed::stdout(log.clone()), Printed::stderr(log.clone()));
-        out.write(Bytes::from_static(b"one\ntw")).unwrap();
-        err.write(Bytes::from_static(b"\x1b[31mred")).unwrap();
-        out.write(Bytes::from_static(b"o\n\n")).unwrap();
+        log.printed(Stream::Out, b"one\ntw");
+        log.printed(Stream::Err, b"\x1b[31mred");
+        log.printed(Stream::Log, b"three\n");
+        log.printed(Stream::Out, b"o\n\n");
         assert_eq!(
             log.finish().unwrap(),
-            r#"[{"level":"info","message":"one"},{"level":"info","message":"two"},{"level":"warn","message":"\\u{1b}[31mred"}]"#
+            r#"[{"level":"info","message":"one"},{"level":"info","message":"three"},{"level":"info","message":"two"},{"level":"warn","message":"\\u{1b}[31mred"}]"#
         );
     }
 
     #[test]
     fn an_endless_line_is_cut() {
         let log = log(1 << 20);
-        let mut out = Printed::stdout(log.clone());
         for _ in 0..100 {
-            out.write(Bytes::from(vec![b'x'; 1_000])).unwrap();
+            log.printed(Stream::Out, &[b'x'; 1_000]);
         }
         assert!(log.finish().unwrap().len() < LINE_BYTES + 100);
+    }
+
+    #[test]
+    fn the_last_logged_line_is_known_even_of_a_full_log() {
+        let log = log(3);
+        assert_eq!(log.last_logged(), None);
+        log.printed(Stream::Log, b"first\nsecond\n  \n\n");
+        log.printed(Stream::Out, b"elsewhere\n");
+        assert_eq!(log.last_logged().as_deref(), Some("second"));
+        log.printed(Stream::Log, b"no end of line");
+        assert_eq!(log.last_logged().as_deref(), Some("no end of line"));
     }
 }

@@ -1,33 +1,36 @@
 //! Handlers: WebAssembly modules of `plugins/`, sandboxed, and the table of those that are loaded.
 
+mod abi;
+mod attempt;
 mod bindings;
+mod command;
+mod compile;
 mod engine;
 mod host;
 mod inspect;
 mod limits;
+mod link;
 mod log;
 mod slots;
+mod stdio;
 mod typed;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::Engine;
 
+use abi::Abi;
+pub use attempt::{Call, Called};
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};
-use typed::Typed;
-pub use typed::{Call, Called};
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -49,25 +52,20 @@ pub enum LoadError {
     /// Two files make the same handler.
     #[error("there are both {0}.wasm and {0}.wat: remove one")]
     Twice(String),
-    /// It is no component.
+    /// What is in it is no handler.
     #[error(transparent)]
     NotAHandler(#[from] NotAHandler),
     /// It does not validate, uses a feature that is switched off, or does not fit the pool.
     #[error(
-        "the component is truncated, invalid, or begins with more memory than `ceilings.memory`: {0}"
+        "it is truncated, invalid, needs a feature that is switched off, or begins with more memory than `ceilings.memory`: {0}"
     )]
     Invalid(String),
-    /// It does not export what a handler exports.
-    #[error(
-        "the component exports no handler (it exports {found}): export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit)"
-    )]
-    NoExport {
-        /// What it exports.
-        found: String,
-    },
     /// It exports a handler with other types.
     #[error("its hookyard:handler/handler@0.1.0 is not the one of wit/hookyard.wit: {0}")]
     WrongExport(String),
+    /// Its entry point cannot be called as a command's.
+    #[error("it cannot be run as a WASI command: {0}")]
+    WrongEntry(String),
     /// It imports what hookyard does not have.
     #[error("it imports what hookyard does not offer (see the world in wit/hookyard.wit): {0}")]
     Import(String),
@@ -90,24 +88,19 @@ pub struct Handler {
     name: Arc<str>,
     version: Arc<str>,
     settings: Settings,
-    typed: Typed,
+    engine: Engine,
+    abi: Abi,
 }
 
 impl Handler {
-    /// Its contract's name in the API.
-    pub const ABI: &str = "component";
-
     /// The first 16 hex digits of its file's SHA-256.
     pub fn version(&self) -> &Arc<str> {
         &self.version
     }
 
-    /// Makes one attempt, of at most `timeout` wall time.
-    pub async fn call(&self, call: Call<'_>, timeout: Duration) -> Called {
-        let Settings { limits, config } = &self.settings;
-        let called = self.typed.call(&self.name, call, limits, config.clone(), timeout);
-        // A mistake of the host's own must not take the other attempts of its thread with it.
-        AssertUnwindSafe(called).catch_unwind().await.unwrap_or_else(|_| Called::host_broke())
+    /// The name of its contract in the API.
+    pub fn abi(&self) -> &'static str {
+        self.abi.name()
     }
 }
 
@@ -178,6 +171,6 @@ fn make(
     settings: Settings,
 ) -> Result<Handler, LoadError> {
     let version = hex::encode(Sha256::digest(file)).get(..16).unwrap_or_default().into();
-    let typed = Typed::load(engine, &inspect::component(file)?)?;
-    Ok(Handler { name: name.clone(), version, settings, typed })
+    let abi = Abi::load(engine, file)?;
+    Ok(Handler { name: name.clone(), version, settings, engine: engine.clone(), abi })
 }
