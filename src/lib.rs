@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod dispatch;
+pub mod document;
 pub mod event;
 pub mod handler;
 pub mod ingress;
