@@ -5,6 +5,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod condition;
 pub mod config;
 pub mod delivery;
 pub mod dispatch;

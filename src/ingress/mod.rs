@@ -10,9 +10,11 @@ use http::{Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use crate::clock::wall_ms;
+use crate::condition::{Facts, Failure};
 use crate::event::Event;
 use crate::ledger::{Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
+use crate::route::Route;
 use crate::server::Budget;
 use crate::server::body::{self, BodyError, Rate};
 use crate::snapshot::{Current, Snapshot};
@@ -143,16 +145,26 @@ impl Ingress {
         let verified = verified.map_err(Ended::Refused)?;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
-        let routes: Vec<Arc<str>> =
-            snapshot.routes.matching(&source.name, &kind).map(|route| route.name.clone()).collect();
+        let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
+        let routes = self.routes(snapshot, &event);
         if routes.is_empty() && source.unrouted == Unrouted::Drop {
             return Ok(Ended::Dropped);
         }
-        let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
         let stored = self.ledger.append(event, same, routes).await;
         drop(held.reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
         stored.map(Ended::Stored).map_err(|_| Ended::Unavailable)
+    }
+
+    /// The names of the routes that take the event.
+    fn routes(&self, snapshot: &Snapshot, event: &Event) -> Vec<Arc<str>> {
+        let failed = |route: &Route, failure: &Failure| {
+            let name = &*route.name;
+            self.metrics.when_failures.with_label_values(&[name]).inc();
+            tracing::debug!(route = name, cause = %failure, "a condition cannot be answered");
+        };
+        let facts = Facts::new(event);
+        snapshot.routes.matching(&facts, failed).map(|route| route.name.clone()).collect()
     }
 
     /// The sender's own id of the event, and its sameness: the id alone where it is signed, with

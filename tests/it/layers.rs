@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src/`, by folder or file.
-const FLOORS: [(&str, u32); 21] = [
+const FLOORS: [(&str, u32); 22] = [
     ("main", 11),
     ("cli", 10),
     ("app", 9),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u32); 21] = [
     ("handler", 4),
     ("route", 4),
     ("delivery", 3),
+    ("condition", 3),
     ("event", 2),
     ("verify", 1),
     ("document", 1),
