@@ -21,6 +21,9 @@ pub const UNKNOWN: &str = "unknown";
 /// The type of an event whose source has no `event_type`.
 pub const UNTYPED: &str = "event";
 
+/// The attribute that holds the sender's own id of an event.
+pub const SENDER_ID: &str = "sender-id";
+
 /// One verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -51,7 +54,7 @@ impl Event {
         };
         let mut attributes = vec![("path".to_owned(), path.to_owned())];
         attributes.extend(query.map(|query| ("query".to_owned(), query.to_owned())));
-        attributes.extend(sender_id.map(|id| ("sender-id".to_owned(), id)));
+        attributes.extend(sender_id.map(|id| (SENDER_ID.to_owned(), id)));
         attributes.push(("peer".to_owned(), request.peer.to_string()));
         Self {
             source,

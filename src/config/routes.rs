@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use globset::Glob;
 
+use crate::condition::{Condition, FUNCTIONS, Mistake, VARIABLES};
 use crate::delivery::RetryPolicy;
 use crate::route::{EventGlobs, Mode, Route};
 
@@ -62,6 +63,10 @@ impl<'a> Routes<'a> {
             None => Some(EventGlobs::All),
         };
         let mode = route.optional("mode", mode).unwrap_or(Mode::Async);
+        let when = match route.item("when") {
+            Some(item) => when(item).map(Some),
+            None => Some(None),
+        };
         let ceiling = self.ceilings.timeout;
         let timeout = route.duration(&TIMEOUT.under(ceiling, "server.ceilings.timeout"));
         let retry = retry(route);
@@ -72,6 +77,7 @@ impl<'a> Routes<'a> {
             sources: sources?.into_iter().map(Arc::from).collect(),
             mode,
             events: event?,
+            when: when?,
             handler: handler?.into(),
             timeout,
             retry,
@@ -169,6 +175,28 @@ fn glob(item: Item<'_>) -> Option<Glob> {
         item.wrong(&format!("`{text}` is no glob: {}", error.kind()), help);
     }
     glob.ok()
+}
+
+/// A condition that is well formed.
+fn when(item: Item<'_>) -> Option<Condition> {
+    let text = item.text()?;
+    let condition = Condition::parse(text);
+    if let Err(error) = &condition {
+        let help = match &error.mistake {
+            Mistake::Variable(name) => suggestion(name, VARIABLES),
+            Mistake::Function(name) => suggestion(name, FUNCTIONS),
+            Mistake::Nested => {
+                "use one of `all`, `exists`, `exists_one`, `map` and `filter`".into()
+            }
+            Mistake::MatchesInMacro => "use `contains`, `startsWith` or `endsWith`".into(),
+            Mistake::Syntax(_) => {
+                r#"write it as in 'body.tenant == "acme" && has(body.id)'"#.into()
+            }
+            _ => String::new(),
+        };
+        item.wrong_in(error.at, &error.to_string(), &help);
+    }
+    condition.ok()
 }
 
 fn retry(route: &mut Section<'_>) -> RetryPolicy {

@@ -11,6 +11,7 @@ use http::{Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use crate::clock::wall_ms;
+use crate::condition::{Facts, Failure};
 use crate::event::Event;
 use crate::ledger::{Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
@@ -158,14 +159,14 @@ impl Ingress {
         let verified = verified.map_err(Ended::Refused)?;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
-        let mut routes: Vec<&Arc<Route>> = snapshot.routes.matching(&source.name, &kind).collect();
+        let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
+        let mut routes = self.routes(snapshot, &event);
         if routes.is_empty() && source.unrouted == Unrouted::Drop {
             return Ok(Ended::Dropped);
         }
         let waits = routes.iter().position(|route| route.mode == Mode::Sync);
         let waits = waits.map(|place| routes.remove(place).clone());
         let others = routes.iter().map(|route| route.name.clone()).collect();
-        let event = Event::new(verified, source.name.clone(), kind.clone(), received_at, sender_id);
         if let Some(route) = waits {
             let Some(Ok(handler)) = snapshot.handlers.get(&route.handler) else {
                 return Err(Ended::Unavailable);
@@ -179,6 +180,17 @@ impl Ingress {
         drop(held.reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
         stored.map(Ended::Stored).map_err(|_| Ended::Unavailable)
+    }
+
+    /// The names of the routes that take the event.
+    fn routes<'a>(&self, snapshot: &'a Snapshot, event: &Event) -> Vec<&'a Arc<Route>> {
+        let failed = |route: &Route, failure: &Failure| {
+            let name = &*route.name;
+            self.metrics.when_failures.with_label_values(&[name]).inc();
+            tracing::debug!(route = name, cause = %failure, "a condition cannot be answered");
+        };
+        let facts = Facts::new(event);
+        snapshot.routes.matching(&facts, failed).collect()
     }
 
     /// The sender's own id of the event, and its sameness: the id alone where it is signed, with

@@ -5,6 +5,7 @@ mod bodies;
 mod cli;
 mod command_line;
 mod commands;
+mod conditions;
 mod crash;
 mod duplicates;
 mod events_api;

@@ -48,7 +48,7 @@ fn bad_files() -> Vec<(String, Vec<u8>, &'static str)> {
         text("words.wasm", "#!/bin/sh\nexec true\n", "this is not WebAssembly: give a .wasm"),
         text("mistake.wat", "(component\n (oops))", "valid component field (line and column 2:3)"),
         text("escape.wat", "(component \"\u{1b}[2J\u{7f}\")", "WebAssembly text with a mistake"),
-        text("core.wat", "(module)", "core WebAssembly module, which this version does not run"),
+        text("core.wat", "(module)", "without a function `_start`"),
         text("nothing.wat", &wat::without_export(), "exports nothing"),
         text("http.wat", &exporting("wasi:http/incoming-handler@0.2.0"), "wasi:http/incoming"),
         text("other.wat", &exporting("acme:shop/till@1.0.0"), "exports acme:shop/till@1.0.0"),
