@@ -160,29 +160,42 @@ impl Ingress {
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
         let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
-        let mut routes = self.routes(snapshot, &event);
+        let routes = self.routes(snapshot, &event);
         if routes.is_empty() && source.unrouted == Unrouted::Drop {
             return Ok(Ended::Dropped);
         }
+        let ended = self.store(snapshot, event, same, routes).await;
+        drop(held.reservation);
+        self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
+        ended
+    }
+
+    /// Stores an event: at once, or with what the first sync route comes to.
+    async fn store(
+        &self,
+        snapshot: &Snapshot,
+        event: Event,
+        same: Option<Sameness>,
+        mut routes: Vec<&Arc<Route>>,
+    ) -> Result<Ended, Ended> {
         let waits = routes.iter().position(|route| route.mode == Mode::Sync);
         let waits = waits.map(|place| routes.remove(place).clone());
         let others = routes.iter().map(|route| route.name.clone()).collect();
-        if let Some(route) = waits {
-            let Some(Ok(handler)) = snapshot.handlers.get(&route.handler) else {
-                return Err(Ended::Unavailable);
-            };
-            let work = Work { event, same, route, handler: handler.clone(), others };
-            let (ended, known) = self.attempts.make(work).await;
-            drop(held.reservation);
-            return Ok(Ended::Sync(ended, known));
+        let Some(route) = waits else {
+            let stored = self.ledger.append(event, same, others).await;
+            return stored.map(Ended::Stored).map_err(|_| Ended::Unavailable);
+        };
+        match snapshot.handlers.get(&route.handler) {
+            Some(Ok(handler)) => {
+                let work = Work { event, same, route, handler: handler.clone(), others };
+                let (ended, known) = self.attempts.make(work).await;
+                Ok(Ended::Sync(ended, known))
+            }
+            _ => Err(Ended::Unavailable),
         }
-        let stored = self.ledger.append(event, same, others).await;
-        drop(held.reservation);
-        self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
-        stored.map(Ended::Stored).map_err(|_| Ended::Unavailable)
     }
 
-    /// The names of the routes that take the event.
+    /// The routes that take the event.
     fn routes<'a>(&self, snapshot: &'a Snapshot, event: &Event) -> Vec<&'a Arc<Route>> {
         let failed = |route: &Route, failure: &Failure| {
             let name = &*route.name;
