@@ -26,7 +26,7 @@ pub struct Route {
 }
 
 /// All routes, found by source and by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
     by_source: HashMap<Arc<str>, Vec<Arc<Route>>>,
     by_name: HashMap<Arc<str>, Arc<Route>>,

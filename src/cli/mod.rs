@@ -1,5 +1,6 @@
 //! The command line.
 
+mod compile;
 mod log;
 mod serve;
 
@@ -7,6 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::handler::COMPILE;
 
 /// Receives webhooks: verifies, stores, and hands them to sandboxed WebAssembly handlers.
 #[derive(Debug, Parser)]
@@ -29,6 +32,9 @@ enum Verb {
         after_help = "Examples:\n  hookyard serve\n  hookyard serve --config /etc/hookyard/router.toml"
     )]
     Serve,
+    /// Compiles one module for `serve`, which starts it: stdin to stdout.
+    #[command(name = COMPILE, hide = true)]
+    Compile,
 }
 
 /// Runs what the command line says. Usage errors exit with 2, failures with 1.
@@ -36,6 +42,7 @@ pub fn run() -> ExitCode {
     let Cli { config, verb } = Cli::parse();
     let result = match verb {
         Verb::Serve => serve::run(&config),
+        Verb::Compile => return compile::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::log;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Diagnostics};
 
 /// The exit code of a process that a second signal ended.
 const INTERRUPTED: i32 = 130;
@@ -48,14 +48,18 @@ pub fn run(config: &Path) -> Result<(), Failed> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    Ok(runtime.block_on(serve(config))?)
+    Ok(runtime.block_on(serve(config, &warnings))?)
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, read: &Diagnostics) -> Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let app = App::start(config).await?;
+    let hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let app = App::start(config, read).await?;
     announce(&app).context("cannot print the addresses")?;
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = reload_on(hang_up, &app) => {}
+    }
     tracing::info!("ending: a second signal ends at once");
     tokio::spawn(async move {
         signals.next().await;
@@ -63,6 +67,14 @@ async fn serve(config: Config) -> Result<()> {
     });
     app.stop().await;
     Ok(())
+}
+
+/// Reloads on every SIGHUP; what comes of it is in the log.
+async fn reload_on(mut hang_up: Signal, app: &App) {
+    while hang_up.recv().await.is_some() {
+        let _logged = app.reload.ask().await;
+    }
+    std::future::pending::<()>().await
 }
 
 fn announce(app: &App) -> io::Result<()> {

@@ -24,6 +24,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::de::DeTable;
 
@@ -43,7 +44,7 @@ pub use self::server::{Ceilings, Server, Tls};
 /// Everything that `router.toml` says.
 #[derive(Debug)]
 pub struct Config {
-    pub server: Server,
+    pub server: Arc<Server>,
     /// In file order.
     pub sources: Vec<Source>,
     /// In file order.
@@ -81,8 +82,8 @@ fn parse(
         Section::read(&context, "", table, &[], self::document)
     });
     syntax::report(&context, text, errors);
-    let (found, hidden) = context.finish();
-    let diagnostics = Diagnostics::new(path, text, &hidden, found);
+    let (found, hidden, files) = context.finish();
+    let diagnostics = Diagnostics::new(path, text, &hidden, found).with_secret_files(files);
     match config {
         Some(config) if !diagnostics.has_errors() => Ok((config, diagnostics)),
         _ => Err(diagnostics),
@@ -90,7 +91,7 @@ fn parse(
 }
 
 fn document(root: &mut Section<'_>) -> Config {
-    let server = root.table("server", later::SERVER, server::read);
+    let server = Arc::new(root.table("server", later::SERVER, server::read));
     let sources = root.optional("sources", Item::entries).unwrap_or_default();
     let names: Vec<&str> = sources.iter().map(|entry| entry.name).collect();
     let sources = sources::read(sources);

@@ -117,9 +117,9 @@ fn what_the_server_table_says_is_taken() {
     )
     .server;
     assert_eq!(server.listen, "[::1]:0".parse().unwrap());
-    assert_eq!(server.admin_token.unwrap().expose(), "correct horse");
+    assert_eq!(server.admin_token.as_ref().unwrap().expose(), "correct horse");
     assert_eq!(server.admin_hosts, ["hooks.internal"]);
-    let Tls { cert, key } = server.tls.unwrap();
+    let Tls { cert, key } = server.tls.as_ref().unwrap();
     assert_eq!(
         (cert.as_path(), key.as_path()),
         (Path::new("/tls/cert.pem"), Path::new("etc/key.pem"))
@@ -237,7 +237,7 @@ fn a_secret_is_what_its_place_holds() {
         fs::write(folder.path().join("secret"), content).unwrap();
         let text = "server.admin_token = { file = \"secret\" }";
         let (config, _) = parse(&folder.path().join("router.toml"), text, &env).unwrap();
-        let token = config.server.admin_token.unwrap();
+        let token = config.server.admin_token.as_ref().unwrap();
         assert_eq!(token.expose(), secret);
         assert!(!format!("{token:?}").contains(secret));
     };

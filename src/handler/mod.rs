@@ -1,27 +1,29 @@
 //! Handlers: WebAssembly modules of `plugins/`, sandboxed, and the table of those that are loaded.
 
 mod bindings;
+mod compile;
 mod engine;
 mod host;
 mod inspect;
 mod limits;
 mod log;
+mod table;
 mod typed;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
-use wasmtime::Engine;
 
+pub use compile::{COMPILE, Compiler, compile};
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
+pub use table::{Handlers, Plugins};
 use typed::Typed;
 pub use typed::{Call, Called};
 
@@ -62,6 +64,29 @@ pub enum LoadError {
     /// It imports what hookyard does not have.
     #[error("it imports what hookyard does not offer (see the world in wit/hookyard.wit): {0}")]
     Import(String),
+    /// Compiling it takes more than a module may take.
+    #[error(
+        "it cannot be compiled within {seconds} s of CPU time and {mib} MiB of memory: {ended}"
+    )]
+    TooHard {
+        /// The limit of CPU time.
+        seconds: u64,
+        /// The limit of memory.
+        mib: u64,
+        /// How the child that compiled it ended.
+        ended: String,
+    },
+    /// The child that compiles refuses it, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be instantiated.
+    #[error("it fails as soon as it is instantiated: {0}")]
+    Trial(String),
+    /// Its file was there, and is not any more.
+    #[error(
+        "its file is gone: what was loaded stays until a restart, which would park its deliveries"
+    )]
+    Gone,
     /// hookyard's own side cannot be set up.
     #[error("hookyard cannot set up its side: {0}")]
     Host(String),
@@ -76,9 +101,13 @@ pub struct Settings {
     pub config: Arc<BTreeMap<String, String>>,
 }
 
+/// A file's SHA-256.
+type Hash = [u8; 32];
+
 /// A handler that can be called.
 pub struct Handler {
     name: Arc<str>,
+    file: Hash,
     version: Arc<str>,
     settings: Settings,
     typed: Typed,
@@ -93,6 +122,12 @@ impl Handler {
         &self.version
     }
 
+    /// The same file's handler with other settings.
+    fn with(&self, settings: Settings) -> Self {
+        let (name, version) = (self.name.clone(), self.version.clone());
+        Self { name, file: self.file, version, settings, typed: self.typed.clone() }
+    }
+
     /// Makes one attempt, of at most `timeout` wall time.
     pub async fn call(&self, call: Call<'_>, timeout: Duration) -> Called {
         let Settings { limits, config } = &self.settings;
@@ -100,46 +135,14 @@ impl Handler {
     }
 }
 
-/// A handler by name: what its file gave.
-pub type Loaded = Result<Arc<Handler>, LoadError>;
-
-/// The handlers that routes name. A name that is not in it has no file.
-#[derive(Default)]
-pub struct Handlers(HashMap<Arc<str>, Loaded>);
-
-impl Handlers {
-    /// Loads the file `<name>.wasm` or `<name>.wat` of a folder for each name with settings. A
-    /// file that cannot be run is in the table with its error.
-    pub fn load(
-        engine: &Engine,
-        folder: &Path,
-        module_bytes: u64,
-        settings: BTreeMap<String, Settings>,
-    ) -> Self {
-        let load = |(name, settings): (String, Settings)| {
-            let file = find(folder, &name).transpose()?;
-            let name: Arc<str> = name.into();
-            let bytes = file.and_then(|file| read(&file, module_bytes));
-            let handler = bytes.and_then(|bytes| make(engine, &name, &bytes, settings));
-            Some((name, handler.map(Arc::new)))
-        };
-        Self(settings.into_iter().filter_map(load).collect())
-    }
-
-    /// The handler of that name: `None` when there is no file.
-    pub fn get(&self, name: &str) -> Option<&Loaded> {
-        self.0.get(name)
-    }
-
-    /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Loaded)> {
-        self.0.iter()
-    }
+/// The files that a handler may be in: its binary form, and its text form.
+pub fn files(folder: &Path, name: &str) -> [PathBuf; 2] {
+    ["wasm", "wat"].map(|kind| folder.join(format!("{name}.{kind}")))
 }
 
 /// A handler's file, if there is one.
 fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, LoadError> {
-    let [binary, text] = ["wasm", "wat"].map(|kind| folder.join(format!("{name}.{kind}")));
+    let [binary, text] = files(folder, name);
     match (binary.exists(), text.exists()) {
         (true, true) => Err(LoadError::Twice(name.to_owned())),
         (true, false) => Ok(Some(binary)),
@@ -156,13 +159,17 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
     Ok(fs::read(file)?)
 }
 
-fn make(
-    engine: &Engine,
+/// Makes a handler of a file, and tries it.
+async fn make(
+    compiler: &Compiler,
     name: &Arc<str>,
-    file: &[u8],
+    bytes: &[u8],
+    file: Hash,
     settings: Settings,
 ) -> Result<Handler, LoadError> {
-    let version = hex::encode(Sha256::digest(file)).get(..16).unwrap_or_default().into();
-    let typed = Typed::load(engine, &inspect::component(file)?)?;
-    Ok(Handler { name: name.clone(), version, settings, typed })
+    let component = compiler.component(bytes, &file).await?;
+    let typed = Typed::load(compiler.engine(), &component)?;
+    typed.try_out(name, &settings).await?;
+    let version = hex::encode(file).get(..16).unwrap_or_default().into();
+    Ok(Handler { name: name.clone(), file, version, settings, typed })
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
-use super::LoadError;
 use super::bindings::WebhookHandlerPre;
 use super::bindings::exports::hookyard::handler::handler as guest;
 use super::bindings::hookyard::handler::types::HeaderParam;
 use super::host::{self, Host};
 use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::About;
+use super::{LoadError, Settings};
 use crate::delivery::Outcome;
 use crate::event::Event;
 use crate::text::{head, printable};
@@ -24,7 +24,11 @@ const EXPORT: &str = "hookyard:handler/handler@0.1.0";
 /// Bytes of a handler's reason, or of a trap's message, that are kept.
 const REASON_BYTES: usize = 2 * 1024;
 
+/// How long instantiating may take when a component is tried.
+const TRIAL: Duration = Duration::from_secs(10);
+
 /// A component, ready to be called.
+#[derive(Clone)]
 pub struct Typed {
     engine: Engine,
     pre: WebhookHandlerPre<Host>,
@@ -55,23 +59,40 @@ pub struct Called {
 }
 
 impl Typed {
-    /// Compiles and links a component.
+    /// Links a component.
     ///
     /// # Errors
-    /// It is invalid, imports what there is not, or does not export a handler.
-    pub fn load(engine: &Engine, binary: &[u8]) -> Result<Self, LoadError> {
-        let component = Component::from_binary(engine, binary)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+    /// It imports what there is not, or does not export a handler.
+    pub fn load(engine: &Engine, component: &Component) -> Result<Self, LoadError> {
         if component.get_export_index(None, EXPORT).is_none() {
-            return Err(LoadError::NoExport { found: exports(&component, engine) });
+            return Err(LoadError::NoExport { found: exports(component, engine) });
         }
         let linker = host::linker(engine).map_err(|error| LoadError::Host(format!("{error:#}")))?;
         let linked = linker
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .map_err(|error| LoadError::Import(format!("{error:#}")))?;
         let pre = WebhookHandlerPre::new(linked)
             .map_err(|error| LoadError::WrongExport(format!("{error:#}")))?;
         Ok(Self { engine: engine.clone(), pre })
+    }
+
+    /// Instantiates it once within an attempt's limits, and throws the instance away.
+    ///
+    /// # Errors
+    /// It traps, or goes beyond its limits, before it could be called.
+    pub async fn try_out(&self, handler: &Arc<str>, settings: &Settings) -> Result<(), LoadError> {
+        let about = About { event: String::new(), handler: handler.clone(), route: Arc::default() };
+        let mut store = self.store(about, &settings.limits, settings.config.clone());
+        let meter = store.data().cpu.clone();
+        let instance = self.pre.instantiate_async(&mut store);
+        let tried = tokio::time::timeout(TRIAL, meter.run(instance)).await;
+        let outcome = match tried {
+            Ok(Ok(_instance)) => return Ok(()),
+            Ok(Err(error)) => broken(&error, store.data(), meter.total(), &settings.limits),
+            Err(_elapsed) => Outcome::Timeout(TRIAL),
+        };
+        let error = outcome.error().unwrap_or_default();
+        Err(LoadError::Trial(format!("{} ({error})", outcome.name())))
     }
 
     /// Makes one attempt, of at most `timeout` wall time.

@@ -1,9 +1,11 @@
 //! Yards in which only handlers matter: their one source takes anything, and an event's type is
 //! the name of the handler that it is for.
 
-use serde_json::Value;
+use std::fs;
 
-use crate::yard::{Yard, id};
+use serde_json::{Value, json};
+
+use crate::yard::{self, Yard};
 
 /// The source, and a route to each of these handlers. `more` is what else every route says.
 pub fn routes(handlers: &[&str], more: &str) -> String {
@@ -30,7 +32,14 @@ handler = "{handler}"
 impl Yard {
     /// Posts an event for a handler, and gives its id.
     pub fn send(&self, handler: &str, body: &str) -> String {
-        id(&self.post("/hooks/s", &[("x-for", handler)], body.as_bytes()))
+        let answer = self.post("/hooks/s", &[("x-for", handler)], body.as_bytes());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Puts the probe into the plugins under this name.
+    pub fn add_probe(&self, name: &str) {
+        fs::copy(yard::probe(), self.path("plugins").join(format!("{name}.wasm"))).unwrap();
     }
 
     /// What `/api/v1/handlers` says of a handler.
@@ -39,6 +48,11 @@ impl Yard {
         let named = |handler: &&Value| handler["name"] == name;
         handlers["items"].as_array().unwrap().iter().find(named).cloned().unwrap_or_default()
     }
+}
+
+/// What the probe is to do, as an event's body.
+pub fn order(action: &str, arg: &str) -> String {
+    json!({ "do": action, "arg": arg }).to_string()
 }
 
 /// An event's only delivery.

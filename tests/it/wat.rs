@@ -160,6 +160,17 @@ pub fn retry(after_ms: Option<u32>, reason: &str) -> String {
     returns([2, after_ms.is_some().into(), delay, reason, reason_len, 0], &texts)
 }
 
+/// Asks for another attempt, a millisecond later, until attempt `n`, which it acks.
+pub fn ack_at(n: u32) -> String {
+    plain(&format!(
+        "(if (i32.lt_u (local.get $attempt) (i32.const {n})) (then
+          (i32.store (i32.const {OUTCOME}) (i32.const 2))
+          (i32.store offset=4 (i32.const {OUTCOME}) (i32.const 1))
+          (i32.store offset=8 (i32.const {OUTCOME}) (i32.const 1))))
+        (i32.const {OUTCOME})"
+    ))
+}
+
 /// The reason may be bytes that are no UTF-8.
 pub fn reject(reason: impl AsRef<[u8]>) -> String {
     let mut texts = Texts::default();
@@ -167,15 +178,31 @@ pub fn reject(reason: impl AsRef<[u8]>) -> String {
     returns([3, reason, reason_len, 0, 0, 0], &texts)
 }
 
-/// Replies 200 with the event's own body.
-pub fn echo() -> String {
-    plain(&format!(
-        "(i32.store (i32.const {OUTCOME}) (i32.const 1))
-        (i32.store offset=4 (i32.const {OUTCOME}) (i32.const 200))
-        (i32.store offset=16 (i32.const {OUTCOME}) (local.get $body))
-        (i32.store offset=20 (i32.const {OUTCOME}) (local.get $body_len))
-        (i32.const {OUTCOME})"
-    ))
+/// Retries, and gives three digits as the reason: the attempt, and how often it was called as its
+/// own global and its own memory say.
+pub fn count() -> String {
+    let reason = TEXTS;
+    let fields = [
+        "(global $calls (mut i32) (i32.const 48))".to_owned(),
+        data(reason, b"\x30\x30\x30"),
+        handle(&format!(
+            "(global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+            (i32.store8 (i32.const {reason}) (i32.add (local.get $attempt) (i32.const 48)))
+            (i32.store8 offset=1 (i32.const {reason}) (global.get $calls))
+            (i32.store8 offset=2 (i32.const {reason})
+              (i32.add (i32.load8_u offset=2 (i32.const {reason})) (i32.const 1)))
+            (i32.store (i32.const {OUTCOME}) (i32.const 2))
+            (i32.store offset=12 (i32.const {OUTCOME}) (i32.const {reason}))
+            (i32.store offset=16 (i32.const {OUTCOME}) (i32.const 3))
+            (i32.const {OUTCOME})"
+        )),
+    ];
+    component("", "", &fields.concat())
+}
+
+/// A rejection whose reason goes on beyond the end of memory.
+pub fn endless_reason() -> String {
+    returns([3, TEXTS, u32::MAX - TEXTS, 0, 0, 0], &Texts::default())
 }
 
 /// An outcome that there is not.
@@ -200,6 +227,15 @@ pub fn recurse() -> String {
 pub fn grow() -> String {
     plain(
         "(loop $again (br_if $again (i32.ne (i32.const -1) (memory.grow (i32.const 16)))))
+        unreachable",
+    )
+}
+
+/// Asks for memory until there is no more, then for nothing at all, for ever.
+pub fn grow_then_spin() -> String {
+    plain(
+        "(loop $again (br_if $again (i32.ne (i32.const -1) (memory.grow (i32.const 16)))))
+        (loop $for_ever (br $for_ever))
         unreachable",
     )
 }
@@ -236,16 +272,27 @@ pub fn unknown_import() -> String {
 
 /// Logs a line at level info, then acks.
 pub fn log(message: &str) -> String {
+    logging(message, |log| format!("{log} (i32.const {OUTCOME})"))
+}
+
+/// Logs the same line for ever.
+pub fn endless_log(message: &str) -> String {
+    logging(message, |log| format!("(loop $again {log} (br $again)) unreachable"))
+}
+
+/// `code` makes the instructions of `handle` from those that log the line.
+fn logging(message: &str, code: impl FnOnce(&str) -> String) -> String {
     let mut texts = Texts::default();
     let [message, len] = texts.put(message.as_bytes());
     let info = 2;
+    let log = format!(
+        "(call $log (i32.const {info}) (i32.const 0) (i32.const 0) \
+         (i32.const {message}) (i32.const {len}))"
+    );
     let fields = [
         r#"(import "host" "log" (func $log (param i32 i32 i32 i32 i32)))"#.to_owned(),
         data(TEXTS, &texts.0),
-        handle(&format!(
-            "(call $log (i32.const {info}) (i32.const 0) (i32.const 0) \
-             (i32.const {message}) (i32.const {len})) (i32.const {OUTCOME})"
-        )),
+        handle(&code(&log)),
     ];
     component(LOGGING, r#"(with "host" (instance $host))"#, &fields.concat())
 }

@@ -26,6 +26,7 @@ pub struct Yard {
 
 struct Running {
     child: Child,
+    announced: Vec<String>,
     public: SocketAddr,
     admin: SocketAddr,
 }
@@ -120,13 +121,12 @@ impl Yard {
         let mut command = self.command(&["serve"]);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let out = child.stdout.take().unwrap();
-        let addresses: Vec<SocketAddr> = BufReader::new(out)
-            .lines()
-            .take(2)
-            .filter_map(|line| line.unwrap().rsplit('/').next()?.parse().ok())
-            .collect();
+        let announced: Vec<String> =
+            BufReader::new(out).lines().take(2).map(Result::unwrap).collect();
+        let addresses: Vec<SocketAddr> =
+            announced.iter().filter_map(|line| line.rsplit('/').next()?.parse().ok()).collect();
         let [public, admin] = addresses[..] else { panic!("it did not start: {}", self.log()) };
-        self.running = Some(Running { child, public, admin });
+        self.running = Some(Running { child, announced, public, admin });
     }
 
     /// Runs `serve` where it must fail: its exit code and what it says.
@@ -141,6 +141,11 @@ impl Yard {
 
     pub fn admin(&self) -> SocketAddr {
         self.running.as_ref().unwrap().admin
+    }
+
+    /// The lines with which the program told its addresses.
+    pub fn announced(&self) -> &[String] {
+        &self.running.as_ref().unwrap().announced
     }
 
     pub fn pid(&self) -> u32 {
@@ -175,6 +180,12 @@ impl Yard {
         self.running.as_mut().unwrap().child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until the program ends by itself; its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        wait("the program to end", || self.has_ended().then_some(()));
+        self.running.take().unwrap().child.wait().unwrap().code()
+    }
+
     /// Posts a body with these headers, on a connection of its own.
     pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         post(self.public(), path, headers, body).unwrap()
@@ -201,6 +212,24 @@ impl Yard {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         exchange(self.admin(), request.as_bytes()).unwrap()
+    }
+
+    /// Sends the admin side a request without a body.
+    pub fn admin_request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("content-length: 0\r\nconnection: close\r\n\r\n");
+        exchange(self.admin(), request.as_bytes()).unwrap()
+    }
+
+    /// `POST /api/v1/reload`, and its report.
+    pub fn reload(&self) -> Value {
+        let json = [("content-type", "application/json")];
+        let answer = self.admin_request("POST", "/api/v1/reload", &json);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
     }
 
     /// All that is known of an event.
