@@ -205,7 +205,7 @@ fn compiler(server: &Server, threads: usize) -> Result<Compiler> {
     let memory = usize::try_from(server.ceilings.memory)?;
     let engine = handler::engine(instances, memory)
         .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
-    Ok(Compiler::new(engine, &server.data.join(CACHE))?)
+    Compiler::new(engine, &server.data.join(CACHE)).context("cannot keep compiled code")
 }
 
 /// Serves one side: `answer` gets each request and its peer's address.

@@ -130,6 +130,9 @@ impl Loader {
             .filter(|(path, hash)| before.get(*path).is_some_and(|before| before != *hash));
         report.changed = changed.map(|(path, _)| path.display().to_string()).collect();
         let config = config?;
+        if !report.changed.is_empty() {
+            tracing::info!(files = report.changed.join(", "), "a new configuration is in force");
+        }
         report.restart = self.started.waiting(&config.server);
         Some(self.adopt(config))
     }
@@ -184,10 +187,7 @@ impl Loader {
 
     /// Says what is new.
     fn tell(&mut self, report: &Report) {
-        let Report { changed, restart, warnings, errors } = report;
-        if !changed.is_empty() {
-            tracing::info!(changed = changed.join(", "), "loaded");
-        }
+        let Report { changed: _, restart, warnings, errors } = report;
         let waiting = restart.iter().map(|key| format!("`{key}` waits for a restart"));
         let warnings: Vec<String> = warnings.iter().cloned().chain(waiting).collect();
         for warning in warnings.iter().filter(|line| !self.told.contains(*line)) {
@@ -206,7 +206,7 @@ pub fn guard(server: &Server) -> Guard {
     Guard::new(token, server.admin_hosts.clone())
 }
 
-/// Adds to a report which handlers changed, and what is wrong with them.
+/// Adds to a report, and says, which handlers changed; and adds what is wrong with them.
 fn add_handlers(report: &mut Report, last: &Handlers, next: &Snapshot) {
     let mut names = next.handlers.names();
     names.extend(last.names());
@@ -215,6 +215,12 @@ fn add_handlers(report: &mut Report, last: &Handlers, next: &Snapshot) {
         let handler = next.handlers.get(name).and_then(Result::ok);
         let before = last.get(name).and_then(Result::ok);
         if handler.map(Arc::as_ptr) != before.map(Arc::as_ptr) {
+            match handler {
+                Some(handler) => {
+                    tracing::info!(handler = %name, version = %handler.version(), "loaded");
+                }
+                None => tracing::info!(handler = %name, "nothing names it any more"),
+            }
             report.changed.push(format!("handlers.{name}"));
         }
         let line = |what: &dyn Display| format!("handlers.{name}: {what}");
@@ -222,7 +228,7 @@ fn add_handlers(report: &mut Report, last: &Handlers, next: &Snapshot) {
             Some(gone @ LoadError::Gone) => report.warnings.push(line(gone)),
             Some(error) => report.errors.push(line(error)),
             None if handler.is_none() && is_named(next, name) => {
-                report.warnings.push(line(&"its file is missing: deliveries are parked"));
+                report.warnings.push(line(&"the handler's file is missing: deliveries are parked"));
             }
             None => {}
         }

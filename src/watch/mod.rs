@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::folders::Folders;
 use self::look::Seen;
@@ -18,8 +18,11 @@ use crate::reload::Asks;
 
 pub use self::load::{Loader, Shared, guard};
 
-/// Files are loaded when two looks this far apart see the same, so that nothing half-written is.
+/// Files are loaded when this long all looks saw the same, so that nothing half-written is.
 const SETTLE: Duration = Duration::from_millis(125);
+
+/// How long to wait before a look, since changes come in crowds.
+const BREATH: Duration = Duration::from_millis(5);
 
 /// How often files are looked at although the system told nothing: not every file system does.
 const LOOK: Duration = Duration::from_secs(2);
@@ -46,18 +49,19 @@ pub fn start(loader: Loader, config: Config, asks: Asks) -> io::Result<oneshot::
 
 async fn watch(mut loader: Loader, mut asks: Asks) {
     let mut folders = Folders::new();
-    let mut settling: Option<Seen> = None;
+    // What was seen last, and when it has settled.
+    let mut settling: Option<(Seen, Instant)> = None;
     loop {
         folders.watch(&loader.folders());
+        let look_again = settling.as_ref().map_or_else(|| Instant::now() + LOOK, |(_, at)| *at);
         let ask = tokio::select! {
             biased;
             ask = asks.recv() => match ask {
                 Some(reply) => Some(reply),
                 None => return,
             },
-            () = sleep(SETTLE), if settling.is_some() => None,
-            () = folders.touched(), if settling.is_none() => None,
-            () = sleep(LOOK), if settling.is_none() => None,
+            () = sleep_until(look_again) => None,
+            () = folders.touched() => None,
         };
         if let Some(reply) = ask {
             let report = loader.reload(true).await;
@@ -66,15 +70,17 @@ async fn watch(mut loader: Loader, mut asks: Asks) {
             settling = None;
             continue;
         }
+        sleep(BREATH).await;
         let now = loader.look();
         settling = match settling {
-            Some(before) if before == now => {
+            Some((before, at)) if before == now && Instant::now() < at => Some((before, at)),
+            Some((before, _)) if before == now => {
                 if loader.differs_from(&now) {
                     loader.reload(false).await;
                 }
                 None
             }
-            _ => Some(now),
+            _ => Some((now, Instant::now() + SETTLE)),
         };
     }
 }

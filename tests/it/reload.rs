@@ -175,6 +175,19 @@ fn the_plugins_folder_itself_may_be_a_link_that_is_swapped() {
 }
 
 #[test]
+fn a_change_that_the_system_does_not_tell_is_found_by_looking() {
+    let mut yard = Yard::new(&routes(&["h"], ""));
+    fs::create_dir_all(yard.path("far/away")).unwrap();
+    fs::write(yard.path("far/away/h.wat"), wat::log("one")).unwrap();
+    symlink(yard.path("far/away/h.wat"), yard.path("plugins/h.wat")).unwrap();
+    yard.run();
+    let first = yard.handler("h")["version"].clone();
+    fs::write(yard.path("far/away/h.wat"), wat::log("two")).unwrap();
+    wait("the next version", || (yard.handler("h")["version"] != first).then_some(()));
+    assert_eq!(yard.said_by("h").0, "two");
+}
+
+#[test]
 fn a_hangup_reloads() {
     let yard = Yard::start(&routes(&["h"], ""), &[("h", &wat::log("one"))]);
     yard.signal("HUP");
