@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
+use async_channel::Receiver;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -22,8 +23,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Compiler};
-use crate::ingress::Ingress;
+use crate::handler::{self, Cache, Compiler, Job, Slots};
+use crate::ingress::{Attempts, Ingress};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::reload::{self, Asker};
@@ -77,7 +78,8 @@ impl App {
         let metrics = Metrics::new()?;
         let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
-        let parts = Parts { ledger, current: Current::default(), guard, metrics };
+        let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
+        let parts = Parts { ledger, current: Current::default(), slots, guard, metrics };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -86,7 +88,7 @@ impl App {
             public: public.local_addr()?,
             admin: admin.local_addr()?,
             drain,
-            dispatch: parts.dispatch(threads)?,
+            dispatch: parts.dispatch(jobs, threads)?,
             sides: [parts.public(public, tls, &server), parts.admin(admin, reload.clone())],
             reload,
             ledger: parts.ledger,
@@ -126,6 +128,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 struct Parts {
     ledger: Ledger,
     current: Current,
+    slots: Slots,
     guard: Arc<ArcSwap<Guard>>,
     metrics: Metrics,
 }
@@ -140,10 +143,11 @@ impl Parts {
         }
     }
 
-    fn dispatch(&self, threads: usize) -> Result<Running> {
+    fn dispatch(&self, jobs: Receiver<Job>, threads: usize) -> Result<Running> {
         let dispatch = Dispatch {
             ledger: self.ledger.clone(),
             current: self.current.clone(),
+            jobs,
             metrics: self.metrics.clone(),
         };
         dispatch.start(threads).context("cannot start the handlers' threads")
@@ -153,6 +157,7 @@ impl Parts {
         let ingress = Arc::new(Ingress {
             current: self.current.clone(),
             ledger: self.ledger.clone(),
+            attempts: Attempts::new(self.slots.clone(), self.ledger.clone(), self.metrics.clone()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
             metrics: self.metrics.clone(),
@@ -199,13 +204,15 @@ async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Res
     Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)
 }
 
-/// What makes components, on an engine with room for all attempts of these threads.
+/// What makes programs of modules, on an engine with room for all attempts of these threads.
 fn compiler(server: &Server, threads: usize) -> Result<Compiler> {
-    let instances = u32::try_from(threads * ATTEMPTS_A_THREAD + TRIALS)?;
+    // As many again for attempts that senders wait for.
+    let instances = u32::try_from(2 * threads * ATTEMPTS_A_THREAD + TRIALS)?;
     let memory = usize::try_from(server.ceilings.memory)?;
     let engine = handler::engine(instances, memory)
         .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
-    Compiler::new(engine, &server.data.join(CACHE)).context("cannot keep compiled code")
+    let cache = Cache::open(&server.data.join(CACHE)).context("cannot keep compiled code")?;
+    Ok(Compiler::new(engine, Some(cache)))
 }
 
 /// Serves one side: `answer` gets each request and its peer's address.

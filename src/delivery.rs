@@ -3,6 +3,7 @@
 use std::hash::Hasher;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use siphasher::sip::SipHasher13;
 
 use crate::clock::millis;
@@ -43,16 +44,79 @@ impl State {
     }
 }
 
+/// A handler's answer to the sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header fields, as the handler gave them.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Header fields of a reply at the most.
+    pub const FIELDS: usize = 64;
+    /// Bytes of a reply's header fields at the most, names and values.
+    pub const FIELD_BYTES: usize = 16 * 1024;
+    /// Bytes of a reply's body at the most.
+    pub const BODY_BYTES: usize = 1024 * 1024;
+
+    /// Fields that are the connection's, or the server's own.
+    const RESERVED: [&str; 9] = [
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "date",
+    ];
+
+    /// Whether it can be sent.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        if !(200..=599).contains(&self.status) {
+            return Err(format!("the status {} is not in 200 to 599", self.status));
+        }
+        if self.body.len() > Self::BODY_BYTES {
+            return Err(format!("its body has more than {} bytes", Self::BODY_BYTES));
+        }
+        let bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if self.headers.len() > Self::FIELDS || bytes > Self::FIELD_BYTES {
+            let (fields, most) = (Self::FIELDS, Self::FIELD_BYTES);
+            return Err(format!("it has more than {fields} header fields or {most} bytes of them"));
+        }
+        self.headers.iter().try_for_each(|(name, value)| check_field(name, value))
+    }
+}
+
+fn check_field(name: &str, value: &[u8]) -> Result<(), String> {
+    let lower = name.to_ascii_lowercase();
+    if Reply::RESERVED.contains(&&*lower) || lower.starts_with("hookyard-") {
+        return Err(format!("the header field {lower} is not the handler's to set"));
+    }
+    let is_field =
+        HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_bytes(value).is_ok();
+    if is_field {
+        Ok(())
+    } else {
+        Err("a header field has a name or value that is none".to_owned())
+    }
+}
+
 /// What one attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Handled.
     Ack,
     /// Handled, with an answer for a sender who waits; nobody waits on an async route.
-    Reply {
-        /// The HTTP status of the answer.
-        status: u16,
-    },
+    Reply(Reply),
     /// The handler asks for another attempt.
     Retry {
         /// Not before this has passed; the route's schedule says when it is absent.
@@ -75,7 +139,7 @@ impl Outcome {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ack => "ack",
-            Self::Reply { .. } => "reply",
+            Self::Reply(_) => "reply",
             Self::Retry { .. } => "retry",
             Self::Reject(_) => "reject",
             Self::Trap(_) => "trap",
@@ -87,7 +151,7 @@ impl Outcome {
     /// Why the event is not handled, in words; `None` where it is.
     pub fn error(&self) -> Option<String> {
         match self {
-            Self::Ack | Self::Reply { .. } => None,
+            Self::Ack | Self::Reply(_) => None,
             Self::Retry { reason, .. } | Self::Reject(reason) => Some(reason.clone()),
             Self::Trap(what) | Self::Limit(what) => Some(what.clone()),
             Self::Timeout(after) => Some(format!("no outcome within {} ms", millis(*after))),
@@ -146,7 +210,7 @@ impl Next {
 /// Decides what follows from attempt `n` (1 is the first) that ended at the stamp `now`.
 pub fn next(policy: &RetryPolicy, n: u32, outcome: &Outcome, now: u64, jitter: f64) -> Next {
     let asked = match outcome {
-        Outcome::Ack | Outcome::Reply { .. } => return Next::Done,
+        Outcome::Ack | Outcome::Reply(_) => return Next::Done,
         Outcome::Reject(_) => return Next::Dead,
         Outcome::Retry { after, .. } => *after,
         Outcome::Trap(_) | Outcome::Timeout(_) | Outcome::Limit(_) => None,
@@ -159,6 +223,15 @@ pub fn next(policy: &RetryPolicy, n: u32, outcome: &Outcome, now: u64, jitter: f
         None => policy.wait(n, jitter),
     };
     Next::RetryAt(now.saturating_add(millis(wait)))
+}
+
+/// Decides what follows from the one attempt of a sync route: the sender waits for it, and tries
+/// again by itself.
+pub fn next_sync(outcome: &Outcome) -> Next {
+    match outcome {
+        Outcome::Ack | Outcome::Reply(_) => Next::Done,
+        _ => Next::Dead,
+    }
 }
 
 /// A jitter in `0.0..1.0` that is the delivery's own: a crowd that failed together spreads out.
@@ -188,9 +261,10 @@ mod tests {
     fn what_follows_from_an_attempt() {
         let (trap, timeout) = (Outcome::Trap("x".into()), Outcome::Timeout(Duration::ZERO));
         let limit = Outcome::Limit("memory".into());
+        let reply = Reply { status: 404, headers: Vec::new(), body: Vec::new() };
         let cases = [
             (1, Outcome::Ack, 0.0, Next::Done),
-            (20, Outcome::Reply { status: 404 }, 0.0, Next::Done),
+            (20, Outcome::Reply(reply), 0.0, Next::Done),
             (1, Outcome::Reject("no".into()), 0.0, Next::Dead),
             (1, retry(None), 0.0, Next::RetryAt(1_000 + 5_000)),
             (2, retry(None), 0.0, Next::RetryAt(1_000 + 15_000)),
@@ -206,6 +280,35 @@ mod tests {
         ];
         for (n, outcome, jitter, expected) in cases {
             assert_eq!(next(&POLICY, n, &outcome, 1_000, jitter), expected, "{n} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_is_checked_at_its_edges() {
+        let field = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
+        let ok = || Reply { status: 200, headers: Vec::new(), body: Vec::new() };
+        let with = |name: &str, value: &[u8]| Reply { headers: vec![field(name, value)], ..ok() };
+        let wide =
+            |fields, bytes| Reply { headers: vec![field("x", &vec![b'a'; bytes]); fields], ..ok() };
+        for (reply, good) in [
+            (ok(), true),
+            (Reply { status: 199, ..ok() }, false),
+            (Reply { status: 599, ..ok() }, true),
+            (Reply { status: 600, ..ok() }, false),
+            (Reply { body: vec![0; Reply::BODY_BYTES], ..ok() }, true),
+            (Reply { body: vec![0; Reply::BODY_BYTES + 1], ..ok() }, false),
+            (with("X-A", b"\xff"), true),
+            (with("Connection", b"close"), false),
+            (with("Hookyard-Duplicate", b"true"), false),
+            (with("x a", b""), false),
+            (with("x", b"a\r\nset-cookie: b"), false),
+            (wide(Reply::FIELDS, 1), true),
+            (wide(Reply::FIELDS + 1, 1), false),
+            (wide(1, Reply::FIELD_BYTES - 1), true),
+            (wide(1, Reply::FIELD_BYTES), false),
+        ] {
+            let checked = reply.check();
+            assert_eq!(checked.is_ok(), good, "{checked:?}");
         }
     }
 

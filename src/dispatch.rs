@@ -4,18 +4,21 @@
 //! thread turns from one attempt to the next whenever a guest waits, or has run for a tick.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Receiver;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
-use crate::handler::{Call, Called, Handler};
-use crate::ledger::{Attempt, Lease, Ledger, Settlement};
+use crate::event::{Event, EventId};
+use crate::handler::{Call, Called, Handler, Job};
+use crate::ledger::{Attempt, Lease, Ledger, ReadError, Settlement};
 use crate::metrics::Metrics;
 use crate::route::Route;
 use crate::snapshot::{Current, Snapshot};
@@ -23,12 +26,17 @@ use crate::snapshot::{Current, Snapshot};
 /// Attempts that one thread has under way at once.
 pub const ATTEMPTS_A_THREAD: usize = 32;
 
+/// How long to wait before a disk that failed is asked for an event again.
+const READ_AGAIN: Duration = Duration::from_millis(100);
+
 /// What an attempt needs.
 pub struct Dispatch {
     /// Where leases come from and settlements go.
     pub ledger: Ledger,
     /// Routes and handlers.
     pub current: Current,
+    /// Attempts that a sender waits for.
+    pub jobs: Receiver<Job>,
     /// What it counts.
     pub metrics: Metrics,
 }
@@ -36,7 +44,7 @@ pub struct Dispatch {
 /// The threads that make attempts.
 pub struct Running {
     leases: Receiver<Lease>,
-    stop_by: Arc<OnceLock<Instant>>,
+    stop_by: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
 }
 
@@ -48,32 +56,37 @@ impl Dispatch {
     pub fn start(self, threads: usize) -> io::Result<Running> {
         let dispatch = Arc::new(self);
         let leases = dispatch.ledger.leases();
-        let stop_by = Arc::new(OnceLock::new());
+        let stop_by = watch::Sender::new(None);
         let start = |n| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let (dispatch, leases, stop_by) = (dispatch.clone(), leases.clone(), stop_by.clone());
+            let (dispatch, leases, stop) = (dispatch.clone(), leases.clone(), stop_by.subscribe());
             thread::Builder::new()
                 .name(format!("handlers-{n}"))
-                .spawn(move || runtime.block_on(dispatch.work(&leases, &stop_by)))
+                .spawn(move || runtime.block_on(dispatch.work(&leases, stop)))
         };
         let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
         Ok(Running { leases, stop_by, threads })
     }
 
     /// One thread's work, until it is stopped; returns how many attempts it cut off.
-    async fn work(&self, leases: &Receiver<Lease>, stop_by: &OnceLock<Instant>) -> usize {
-        let mut running = FuturesUnordered::new();
+    async fn work(
+        &self,
+        leases: &Receiver<Lease>,
+        mut stop: watch::Receiver<Option<Instant>>,
+    ) -> usize {
+        let mut running: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
+                _ = stop.changed() => break,
                 Some(()) = running.next() => {}
-                lease = leases.recv(), if running.len() < ATTEMPTS_A_THREAD => match lease {
-                    Ok(lease) if stop_by.get().is_none() => running.push(self.deliver(lease)),
-                    _ => break,
+                Ok(job) = self.jobs.recv() => running.push(job),
+                Ok(lease) = leases.recv(), if running.len() < ATTEMPTS_A_THREAD => {
+                    running.push(Box::pin(self.deliver(lease)));
                 }
             }
         }
-        let deadline = stop_by.get().copied().unwrap_or_else(Instant::now);
+        let deadline = stop.borrow().unwrap_or_else(Instant::now);
         let drained = timeout_at(deadline, async { while running.next().await.is_some() {} });
         if drained.await.is_ok() { 0 } else { running.len() }
     }
@@ -100,9 +113,9 @@ impl Dispatch {
     }
 
     async fn attempt(&self, lease: &Lease, route: &Route, handler: &Handler) -> Settlement {
-        let (id, event) = match self.ledger.event(lease) {
+        let (id, event) = match self.read(lease).await {
             Ok(found) => found,
-            Err(error) => return Settlement::Parked(error.to_string()),
+            Err(cause) => return Settlement::Parked(cause),
         };
         let id = id.to_string();
         let call = Call { id: &id, event: &event, route: &route.name, attempt: lease.attempt };
@@ -115,6 +128,21 @@ impl Dispatch {
         self.tell(&id, lease, &outcome, &next, duration);
         let version = handler.version().clone();
         Settlement::Attempted(Attempt { started_at, duration, outcome, version, logs }, next)
+    }
+
+    /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
+    /// stays so.
+    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), String> {
+        loop {
+            match self.ledger.event(lease) {
+                Ok(found) => return Ok(found),
+                Err(problem @ ReadError::Sqlite(_)) => {
+                    tracing::error!(route = %lease.route, %problem, "an event is read again");
+                    sleep(READ_AGAIN).await;
+                }
+                Err(problem) => return Err(problem.to_string()),
+            }
+        }
     }
 
     fn tell(&self, id: &str, lease: &Lease, outcome: &Outcome, next: &Next, took: Duration) {
@@ -176,8 +204,7 @@ impl Running {
     /// Takes no more leases, and waits for the attempts under way, but no longer than `within`.
     /// Returns how many were cut off: they are made again after the next start.
     pub fn stop(self, within: Duration) -> usize {
-        // The first stop counts.
-        let _stopped_before = self.stop_by.set(Instant::now() + within);
+        self.stop_by.send_replace(Some(Instant::now() + within));
         self.leases.close();
         let cut = self.threads.into_iter().map(|thread| thread.join().unwrap_or(0));
         cut.sum()

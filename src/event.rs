@@ -21,6 +21,9 @@ pub const UNKNOWN: &str = "unknown";
 /// The type of an event whose source has no `event_type`.
 pub const UNTYPED: &str = "event";
 
+/// The attribute that holds the sender's own id of an event.
+pub const SENDER_ID: &str = "sender-id";
+
 /// One verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -51,7 +54,7 @@ impl Event {
         };
         let mut attributes = vec![("path".to_owned(), path.to_owned())];
         attributes.extend(query.map(|query| ("query".to_owned(), query.to_owned())));
-        attributes.extend(sender_id.map(|id| ("sender-id".to_owned(), id)));
+        attributes.extend(sender_id.map(|id| (SENDER_ID.to_owned(), id)));
         attributes.push(("peer".to_owned(), request.peer.to_string()));
         Self {
             source,
@@ -123,10 +126,16 @@ impl Headers {
     fn storable(map: &HeaderMap) -> Self {
         let mut block = Vec::with_capacity(512);
         for (name, value) in map.iter().filter(|(name, _)| !SECRET_HEADERS.contains(name)) {
-            block.extend_from_slice(name.as_str().as_bytes());
-            block.extend_from_slice(b": ");
-            block.extend_from_slice(value.as_bytes());
-            block.extend_from_slice(b"\r\n");
+            push(&mut block, name.as_str(), value.as_bytes());
+        }
+        Self(block.into_boxed_slice())
+    }
+
+    /// A handler's reply's fields. Their names and values hold no line breaks.
+    pub fn of_reply(fields: &[(String, Vec<u8>)]) -> Self {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            push(&mut block, name, value);
         }
         Self(block.into_boxed_slice())
     }
@@ -152,6 +161,13 @@ impl Headers {
             Some((std::str::from_utf8(line.get(..colon)?).ok()?, line.get(colon + 2..)?))
         })
     }
+}
+
+fn push(block: &mut Vec<u8>, name: &str, value: &[u8]) {
+    block.extend_from_slice(name.as_bytes());
+    block.extend_from_slice(b": ");
+    block.extend_from_slice(value);
+    block.extend_from_slice(b"\r\n");
 }
 
 /// An event's name: `evt_` and a ULID of the time of its arrival, its ledger's tag and its place

@@ -25,6 +25,8 @@ pub struct Metrics {
     pub ack_duration: Histogram,
     /// `hookyard_events_stored_total{source}`.
     pub events_stored: IntCounterVec,
+    /// `hookyard_when_failures_total{route}`: conditions that could not be answered.
+    pub when_failures: IntCounterVec,
     /// `hookyard_deliveries{state}`.
     pub deliveries: IntGaugeVec,
     /// `hookyard_deliveries_settled_total{route,state}`.
@@ -59,6 +61,11 @@ impl Metrics {
                 "From a verified request's last byte to its being durable.",
             ))?,
             events_stored: counters("events_stored_total", "Events made durable.", &["source"])?,
+            when_failures: counters(
+                "when_failures_total",
+                "Conditions that could not be answered: their routes did not match.",
+                &["route"],
+            )?,
             deliveries: IntGaugeVec::new(
                 Opts::new("deliveries", "Deliveries in the ledger by state."),
                 &["state"],
@@ -93,6 +100,7 @@ impl Metrics {
         self.registry.register(Box::new(self.connections_refused.clone()))?;
         self.registry.register(Box::new(self.ack_duration.clone()))?;
         self.registry.register(Box::new(self.events_stored.clone()))?;
+        self.registry.register(Box::new(self.when_failures.clone()))?;
         self.registry.register(Box::new(self.deliveries.clone()))?;
         self.registry.register(Box::new(self.settled.clone()))?;
         self.registry.register(Box::new(self.dedupe_horizon.clone()))?;

@@ -58,6 +58,13 @@ impl Pointer {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it leads to that member of the outermost object.
+    #[must_use]
+    pub fn leads_to_member(&self, name: &str) -> bool {
+        let token = self.0.strip_prefix('/').filter(|rest| !rest.contains('/'));
+        token.is_some_and(|token| names_key(token, name))
+    }
 }
 
 impl fmt::Display for Pointer {

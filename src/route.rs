@@ -6,23 +6,37 @@ use std::time::Duration;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use crate::condition::{Condition, Facts, Failure};
 use crate::delivery::RetryPolicy;
 
-/// A rule: events of these sources and types go to this handler.
+/// A rule: events of these sources and types, if the condition holds, go to this handler.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Unique: it is what deliveries remember.
     pub name: Arc<str>,
     /// The names of its sources.
     pub sources: Vec<Arc<str>>,
+    /// Whether the sender waits for the handler.
+    pub mode: Mode,
     /// The event types that it takes.
     pub events: EventGlobs,
+    /// What must hold for them, if not every one is taken.
+    pub when: Option<Condition>,
     /// The name of its handler.
     pub handler: Arc<str>,
     /// Wall time of one attempt.
     pub timeout: Duration,
     /// When a failed delivery is tried again.
     pub retry: RetryPolicy,
+}
+
+/// When the sender gets its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As soon as the event is durable.
+    Async,
+    /// When the handler is done, with what it came to.
+    Sync,
 }
 
 /// All routes, found by source and by name.
@@ -45,14 +59,22 @@ impl Table {
         table
     }
 
-    /// The routes that take events of this type from this source, in order.
-    pub fn matching<'a>(
+    /// The routes that take an event, in order. A route whose condition cannot be answered does
+    /// not, and `failed` is told.
+    pub fn matching<'a, 'f>(
         &'a self,
-        source: &str,
-        kind: &'a str,
+        facts: &'f Facts<'_>,
+        failed: impl Fn(&Route, &Failure),
     ) -> impl Iterator<Item = &'a Arc<Route>> {
-        let routes = self.by_source.get(source).map(Vec::as_slice).unwrap_or_default();
-        routes.iter().filter(move |route| route.events.matches(kind))
+        let routes = self.by_source.get(facts.source()).map(Vec::as_slice).unwrap_or_default();
+        let candidates = routes.iter().filter(|route| route.events.matches(facts.kind()));
+        candidates.filter(move |route| match &route.when {
+            None => true,
+            Some(when) => when.holds(facts).unwrap_or_else(|failure| {
+                failed(route, &failure);
+                false
+            }),
+        })
     }
 
     /// The route of that name.
@@ -108,7 +130,12 @@ impl EventGlobs {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::event::{Event, Headers};
 
     fn globs(texts: &[&str]) -> EventGlobs {
         EventGlobs::new(texts.iter().map(|text| EventGlobs::parse(text).unwrap())).unwrap()
@@ -118,7 +145,9 @@ mod tests {
         Route {
             name: name.into(),
             sources: sources.iter().map(|source| (*source).into()).collect(),
+            mode: Mode::Async,
             events: globs(events),
+            when: None,
             handler: "h".into(),
             timeout: Duration::from_secs(1),
             retry: RetryPolicy {
@@ -150,6 +179,22 @@ mod tests {
         assert!(EventGlobs::parse("[a").is_err());
     }
 
+    fn event(source: &str, kind: &str, body: &'static str) -> Event {
+        let (headers, body) = (Headers::restore(b""), Bytes::from_static(body.as_bytes()));
+        Event::restore(source.into(), kind.into(), 0, None, Vec::new(), headers, body)
+    }
+
+    /// The names of the routes that match, and of those whose condition failed.
+    fn matching(table: &Table, event: &Event) -> (Vec<String>, Vec<String>) {
+        let failures = RefCell::new(Vec::new());
+        let failed = |route: &Route, _: &Failure| {
+            failures.borrow_mut().push(route.name.to_string());
+        };
+        let facts = Facts::new(event);
+        let names = table.matching(&facts, failed).map(|route| route.name.to_string()).collect();
+        (names, failures.into_inner())
+    }
+
     #[test]
     fn every_route_that_matches_is_found_in_order() {
         let table = Table::new(vec![
@@ -157,13 +202,30 @@ mod tests {
             route("a", &["s"], &["*"]),
             route("c", &["t"], &["*"]),
         ]);
-        let names = |source, kind| {
-            table.matching(source, kind).map(|route| route.name.to_string()).collect::<Vec<_>>()
-        };
+        let names = |source, kind| matching(&table, &event(source, kind, "")).0;
         assert_eq!(names("s", "x"), ["b", "a"]);
         assert_eq!(names("s", "z"), ["a"]);
         assert_eq!(names("t", "y"), ["b", "c"]);
         assert_eq!(names("u", "x"), Vec::<String>::new());
         assert_eq!(table.get("c").map(|route| &*route.name), Some("c"));
+    }
+
+    #[test]
+    fn a_route_takes_what_its_condition_holds_for() {
+        let when = |name, events: &[&str], text| Route {
+            when: Some(Condition::parse(text).unwrap()),
+            ..route(name, &["s"], events)
+        };
+        let table = Table::new(vec![
+            when("acme", &["x"], "body.tenant == 'acme'"),
+            when("other", &["x"], "body.tenant != 'acme'"),
+            when("elsewhere", &["y"], "body.tenant == 'acme'"),
+            route("all", &["s"], &["x"]),
+        ]);
+        let look = |body| matching(&table, &event("s", "x", body));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(look(r#"{"tenant":"acme"}"#), (names(&["acme", "all"]), names(&[])));
+        assert_eq!(look(r#"{"tenant":"b"}"#), (names(&["other", "all"]), names(&[])));
+        assert_eq!(look("{}"), (names(&["all"]), names(&["acme", "other"])));
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::HeaderName;
 
 use crate::handler::Handlers;
 use crate::route::{Route, Table};
@@ -41,13 +40,11 @@ impl Snapshot {
         self.sources.get(path)
     }
 
-    /// The headers in which a source sends signatures; none when there is no such source.
-    pub fn signature_headers(&self, source: &str) -> Vec<HeaderName> {
-        let mut named = self.sources.values().filter(|known| *known.name == *source);
-        named
-            .next()
-            .map(|source| source.verifier.signature_headers().cloned().collect())
-            .unwrap_or_default()
+    /// The names of the headers and query parameters in which a source sends signatures; none
+    /// when there is no such source.
+    pub fn signature_names(&self, source: &str) -> Vec<&str> {
+        let named = self.sources.values().find(|known| *known.name == *source);
+        named.into_iter().flat_map(|source| source.verifier.signature_names()).collect()
     }
 
     /// The names of the routes whose handlers can be called.

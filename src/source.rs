@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 
 use crate::clock::wall_ms;
+use crate::document::Document;
 use crate::event::{UNKNOWN, UNTYPED};
-use crate::pointer::{self, Pointer};
+use crate::pointer::Pointer;
+use crate::verify::presets::Preset;
 use crate::verify::{EventId, Location, Refusal, Request, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
@@ -27,6 +30,8 @@ pub struct Source {
     pub path: String,
     /// How its requests are verified.
     pub verifier: Verifier,
+    /// The preset that its scheme comes from; `None`: its scheme is described.
+    pub preset: Option<&'static Preset>,
     /// Where an event's type stands; `None`: all are of one type.
     pub event_type: Option<EventType>,
     /// What makes two requests the same event.
@@ -146,7 +151,7 @@ fn first<'a, 'p>(
                 .get(name)
                 .and_then(|value| value.to_str().ok())
                 .map(|text| (0, text.into())),
-            Location::Pointer(_) => pointer::first(&request.body, &pointers).ok().flatten(),
+            Location::Pointer(_) => in_body(request, &pointers),
         };
         if let Some((index, text)) = found {
             return Some((rest.get(index)?, text));
@@ -154,6 +159,11 @@ fn first<'a, 'p>(
         rest = rest.get(pointers.len().max(1)..)?;
     }
     None
+}
+
+fn in_body<'a>(request: &'a Request, pointers: &[&Pointer]) -> Option<(usize, Cow<'a, str>)> {
+    let content_type = request.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    Document::new(content_type, &request.body).ok()?.first(pointers).ok().flatten()
 }
 
 fn as_pointer(place: &Location) -> Option<&Pointer> {
@@ -205,6 +215,17 @@ mod tests {
                 expected.map(|(index, text): (usize, &str)| (&places[index], text.into()));
             assert_eq!(found, expected);
         }
+    }
+
+    #[test]
+    fn a_form_has_its_fields() {
+        let mut form = request("kind=a%2Fb&id=7");
+        let find =
+            |form: &Request| first(form, &[pointer("/id")]).map(|(_, text)| text.into_owned());
+        assert_eq!(find(&form), None);
+        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        form.headers.insert(CONTENT_TYPE, content_type);
+        assert_eq!(find(&form), Some("7".to_owned()));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::{Admin, Answer, error, json_answer, show};
 use crate::delivery::State;
 use crate::event::EventId;
-use crate::handler::Handler;
 use crate::ledger::{Filter, ReadError};
 use crate::reload::Report;
 use crate::snapshot::Snapshot;
@@ -80,13 +79,14 @@ impl Admin {
 
 /// Beside `ready`, an error is about the file as it is now, and the version is an earlier one.
 fn handler(snapshot: &Snapshot, name: &str) -> Value {
-    let (state, version) = match snapshot.handlers.get(name) {
+    let (state, ready) = match snapshot.handlers.get(name) {
         None => ("missing", None),
-        Some(Ok(handler)) => ("ready", Some(handler.version().to_string())),
+        Some(Ok(handler)) => ("ready", Some(handler)),
         Some(Err(_)) => ("bad", None),
     };
+    let version = ready.map(|handler| handler.version().to_string());
+    let abi = ready.map(|handler| handler.abi());
     let error = snapshot.handlers.error(name).map(ToString::to_string);
-    let abi = version.is_some().then_some(Handler::ABI);
     json!({ "name": name, "state": state, "version": version, "abi": abi, "error": error })
 }
 

@@ -37,20 +37,22 @@ pub fn summary(row: &EventRow) -> Value {
 
 /// All of an event.
 pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
-    let hidden = snapshot.signature_headers(event.source());
+    let signatures = snapshot.signature_names(event.source());
+    let is_hidden = |name: &str| signatures.contains(&name) || is_telling(name);
     let headers: Vec<(&str, Cow<'_, str>)> = event
         .headers()
         .iter()
         .map(|(name, value)| {
-            let seen = !hidden.iter().any(|secret| secret == name) && !is_telling(name);
-            (name, if seen { String::from_utf8_lossy(value) } else { REDACTED.into() })
+            let hidden = is_hidden(name);
+            (name, if hidden { REDACTED.into() } else { String::from_utf8_lossy(value) })
         })
         .collect();
     let attributes: serde_json::Map<String, Value> = event
         .attributes()
         .iter()
         .map(|(name, value)| {
-            let shown = if name == "query" { redacted_query(value) } else { value.clone() };
+            let is_query = name == "query";
+            let shown = if is_query { redacted_query(value, is_hidden) } else { value.clone() };
             (name.clone(), shown.into())
         })
         .collect();
@@ -99,9 +101,9 @@ fn show_attempt(attempt: &AttemptRow) -> Value {
     })
 }
 
-fn redacted_query(query: &str) -> String {
+fn redacted_query(query: &str, is_hidden: impl Fn(&str) -> bool) -> String {
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_telling(name) => Cow::Owned(format!("{name}={REDACTED}")),
+        Some((name, _)) if is_hidden(name) => Cow::Owned(format!("{name}={REDACTED}")),
         _ => Cow::Borrowed(parameter),
     });
     parameters.collect::<Vec<_>>().join("&")
@@ -119,7 +121,7 @@ mod tests {
     #[test]
     fn tokens_in_a_query_are_not_seen() {
         assert_eq!(
-            redacted_query("a=1&access_token=hush&Signature=abc&b"),
+            redacted_query("a=1&access_token=hush&Signature=abc&b", is_telling),
             "a=1&access_token=[redacted]&Signature=[redacted]&b"
         );
     }

@@ -1,19 +1,33 @@
-//! The command line.
+//! The command line: one file a verb, and what they share.
 
+mod answer;
+mod call;
+mod check;
 mod compile;
+mod input;
 mod log;
+mod pinned;
+mod plugins;
+mod post;
+mod presets;
+mod samples;
+mod send;
 mod serve;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::answer::Answer;
 use crate::handler::COMPILE;
 
 /// Receives webhooks: verifies, stores, and hands them to sandboxed WebAssembly handlers.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     /// The configuration.
     #[arg(long, global = true, default_value = "router.toml", value_name = "FILE")]
@@ -22,17 +36,28 @@ struct Cli {
     verb: Verb,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  hookyard check
+  hookyard serve
+  hookyard send hotglue
+
+It exits with 0 when all went well, with 1 when it did not, and with 2 when the command line is
+wrong. Colors are for terminals only, and NO_COLOR turns them off.";
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Receive webhooks until SIGTERM or Ctrl-C.
     ///
     /// Prints the addresses that it listens on, one a line. The first signal ends it in order:
     /// it finishes what has begun; a second one ends it at once.
-    #[command(
-        after_help = "Examples:\n  hookyard serve\n  hookyard serve --config /etc/hookyard/router.toml"
-    )]
+    #[command(after_help = serve::EXAMPLES)]
     Serve,
-    /// Compiles one module for `serve`, which starts it: stdin to stdout.
+    Check(check::Args),
+    Send(send::Args),
+    Call(call::Args),
+    Presets(presets::Args),
+    /// Compiles a module, for the verbs that load them: stdin to stdout.
     #[command(name = COMPILE, hide = true)]
     Compile,
 }
@@ -40,15 +65,16 @@ enum Verb {
 /// Runs what the command line says. Usage errors exit with 2, failures with 1.
 pub fn run() -> ExitCode {
     let Cli { config, verb } = Cli::parse();
-    let result = match verb {
-        Verb::Serve => serve::run(&config),
+    let answered = match verb {
+        Verb::Serve => serve::run(&config).map(|()| Answer::good(String::new())),
+        Verb::Check(args) => check::run(&config, &args),
+        Verb::Send(args) => send::run(&config, &args),
+        Verb::Call(args) => call::run(&config, &args),
+        Verb::Presets(args) => Ok(presets::run(&args)),
         Verb::Compile => return compile::run(),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            eprintln!("{failed}");
-            ExitCode::FAILURE
-        }
+    match answered {
+        Ok(answer) => answer.print(),
+        Err(failed) => failed.print(),
     }
 }

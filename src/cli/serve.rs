@@ -1,61 +1,45 @@
 //! `hookyard serve`.
 
-use std::fmt;
-use std::io::{self, IsTerminal, Write, stderr};
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::log;
+use super::answer::Failed;
+use super::{input, log};
 use crate::app::App;
 use crate::config::{Config, Diagnostics};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  hookyard serve
+  hookyard serve --config router.toml";
 
 /// The exit code of a process that a second signal ended.
 const INTERRUPTED: i32 = 130;
 
-/// What a user reads when `serve` fails.
-pub enum Failed {
-    /// Mistakes in router.toml, as a report.
-    Config(String),
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(report) => write!(f, "{report}"),
-            Self::Other(error) => write!(f, "error: {error:#}"),
-        }
-    }
-}
-
-impl From<anyhow::Error> for Failed {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
-    }
-}
-
 /// Serves until a signal comes.
 pub fn run(config: &Path) -> Result<(), Failed> {
-    let color = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let (config, warnings) =
-        Config::load(config).map_err(|mistakes| Failed::Config(mistakes.render(color)))?;
-    eprint!("{}", warnings.render(color));
+    let (config, read) = input::config(config)?;
     log::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start")?;
-    Ok(runtime.block_on(serve(config, &warnings))?)
+    Ok(runtime.block_on(serve(config, &read))?)
 }
 
 async fn serve(config: Config, read: &Diagnostics) -> Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
-    let app = App::start(config, read).await?;
-    announce(&app).context("cannot print the addresses")?;
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let app = tokio::select! {
+        app = App::start(config, read) => app?,
+        // Nothing has been promised to anyone yet: there is nothing to finish.
+        () = signals.next() => std::process::exit(INTERRUPTED),
+    };
+    announce(&app, scheme).context("cannot print the addresses")?;
     tokio::select! {
         () = signals.next() => {}
         () = reload_on(hang_up, &app) => {}
@@ -77,9 +61,10 @@ async fn reload_on(mut hang_up: Signal, app: &App) {
     std::future::pending::<()>().await
 }
 
-fn announce(app: &App) -> io::Result<()> {
+/// `scheme` is the public side's; the admin side speaks plain HTTP.
+fn announce(app: &App, scheme: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "public http://{}", app.public)?;
+    writeln!(out, "public {scheme}://{}", app.public)?;
     writeln!(out, "admin  http://{}", app.admin)?;
     out.flush()
 }

@@ -22,7 +22,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
-    /// Bytes of the file; `None` when the file itself could not be read.
+    /// Bytes of the file; `None` when it is about the file as a whole.
     pub span: Option<Range<usize>>,
     pub message: String,
     /// What is allowed.
@@ -38,10 +38,6 @@ impl Diagnostic {
 
     pub(super) fn warning(span: Range<usize>, message: &str, help: &str) -> Self {
         Self::new(Severity::Warning, Some(span), message, help)
-    }
-
-    pub(super) fn whole_file(message: &str) -> Self {
-        Self::new(Severity::Error, None, message, "")
     }
 
     pub(super) fn related(mut self, span: Range<usize>, label: &str) -> Self {
@@ -88,14 +84,27 @@ impl Diagnostics {
         Self { secret_files, ..self }
     }
 
-    /// The file that was read.
+    /// The files that were read, or should have been: router.toml, then those of its secrets.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.path).chain(&self.secret_files).map(PathBuf::as_path)
+    }
+
+    /// One finding about a file as a whole, without its text.
+    pub fn about(path: &Path, severity: Severity, message: &str, help: &str) -> Self {
+        let diagnostic = Diagnostic::new(severity, None, message, help);
+        Self::new(path, "", &[], vec![diagnostic])
+    }
+
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The files that were read, or should have been: router.toml, then those of its secrets.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(&self.path).chain(&self.secret_files).map(PathBuf::as_path)
+    /// The line and the column, in characters, at which a finding begins; both count from 1.
+    pub fn place(&self, diagnostic: &Diagnostic) -> Option<(usize, usize)> {
+        let before = self.text.get(..diagnostic.span.as_ref()?.start)?;
+        let line = before.rsplit('\n').next().unwrap_or(before);
+        Some((before.matches('\n').count() + 1, line.chars().count() + 1))
     }
 
     /// Whether anything found is an error, not just a warning.
@@ -131,9 +140,7 @@ impl Diagnostics {
 
     fn line(&self, found: &Diagnostic) -> String {
         let mut line = visible(&self.path.to_string_lossy());
-        if let Some(before) = found.span.as_ref().and_then(|span| self.text.get(..span.start)) {
-            let row = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        if let Some((row, column)) = self.place(found) {
             line.push_str(&format!(":{row}:{column}"));
         }
         let help = found.help.iter().map(|help| format!(" ({help})"));

@@ -28,12 +28,13 @@ const CPU: Setting<Duration> = Setting::new(
 const MEMORY: Setting<u64> = Setting::new("memory", 128 * MIB, 64 * KIB, 4_096 * MIB);
 const LOG_BYTES: Setting<u64> = Setting::new("log_bytes", 64 * KIB, 0, MIB);
 
-/// The handlers that have a table, and those that only a route names.
+/// The handlers that have a table, and those that only a route names; and the settings of any
+/// other.
 pub(super) fn read(
     root: &mut Section<'_>,
     ceilings: Ceilings,
     named: &BTreeSet<String>,
-) -> BTreeMap<String, Settings> {
+) -> (BTreeMap<String, Settings>, Settings) {
     let without_table = root.context.absent(|handler| read_one(handler, ceilings));
     let mut handlers: BTreeMap<_, _> =
         named.iter().map(|name| (name.clone(), without_table.clone())).collect();
@@ -49,7 +50,7 @@ pub(super) fn read(
             handlers.insert(name.to_owned(), handler);
         }
     }
-    handlers
+    (handlers, without_table)
 }
 
 fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {

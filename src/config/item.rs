@@ -64,6 +64,21 @@ impl<'a> Item<'a> {
         self.context.report(diagnostic);
     }
 
+    /// Reports a mistake at a byte of a string, or of all of it where the string's text is not
+    /// as it stands in the file.
+    pub fn wrong_in(self, at: usize, message: &str, help: &str) {
+        let text = self.value().as_str().unwrap_or_default();
+        let Range { start, end } = self.span();
+        let is_plain = end - start == text.len() + "''".len();
+        let letter = text.get(at..).and_then(|rest| rest.chars().next());
+        let span = match letter {
+            _ if !is_plain => start..end,
+            Some(letter) => start + 1 + at..start + 1 + at + letter.len_utf8(),
+            None => end - 1..end,
+        };
+        self.context.report(Diagnostic::error(span, message, help));
+    }
+
     /// Reports that the value is of a wrong type. Says nothing of the value itself.
     pub fn mismatch(self, expected: &str) {
         let found = match self.value() {

@@ -22,14 +22,10 @@ pub(super) const KINDS: &[&str] =
     &["hash", "token", "basic", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "jws", "code"];
 
 /// Keys of `[[routes]]`.
-pub(super) const ROUTE: &[&str] =
-    &["when", FORWARD, "order_by", "concurrency", "backlog", "paused"];
+pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog", "paused"];
 
 /// The key of `[[routes]]` that will stand instead of `handler`.
 pub(super) const FORWARD: &str = "forward";
-
-/// A `mode` of `[[routes]]`.
-pub(super) const SYNC: &str = "sync";
 
 /// How a `source` of `[[routes]]` begins that names what a handler emits.
 pub(super) const EMITTED: &str = "handler:";

@@ -7,6 +7,7 @@ mod handlers;
 mod item;
 mod later;
 mod names;
+mod reading;
 mod routes;
 mod scheme;
 mod secrets;
@@ -22,24 +23,22 @@ mod units;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-
-use toml::de::DeTable;
 
 use crate::handler::Settings;
 use crate::route::Route;
 use crate::source::Source;
 
-use self::context::Context;
 use self::item::Item;
 use self::routes::Routes;
 use self::section::Section;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use self::reading::{Plugins, Reading};
 pub use self::secrets::SecretText;
 pub use self::server::{Ceilings, Server, Tls};
+pub use self::units::duration;
 
 /// Everything that `router.toml` says.
 #[derive(Debug)]
@@ -51,6 +50,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Every handler that has a table or that a route names.
     pub handlers: BTreeMap<String, Settings>,
+    /// What any other handler would have.
+    pub other_handlers: Settings,
 }
 
 impl Config {
@@ -61,32 +62,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, and the warnings too.
     pub fn load(path: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("cannot read the file: {error}");
-            Diagnostics::new(path, "", &[], vec![Diagnostic::whole_file(&message)])
-        })?;
-        parse(path, &text, &|name| std::env::var_os(name))
-    }
-}
-
-fn parse(
-    path: &Path,
-    text: &str,
-    env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<(Config, Diagnostics), Diagnostics> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let context = Context::new(folder, env);
-    let config = syntax::only_duplicates(&errors).then(|| {
-        let table = (document.get_ref(), 0..0);
-        Section::read(&context, "", table, &[], self::document)
-    });
-    syntax::report(&context, text, errors);
-    let (found, hidden, files) = context.finish();
-    let diagnostics = Diagnostics::new(path, text, &hidden, found).with_secret_files(files);
-    match config {
-        Some(config) if !diagnostics.has_errors() => Ok((config, diagnostics)),
-        _ => Err(diagnostics),
+        Reading::of(path).accept()
     }
 }
 
@@ -98,9 +74,9 @@ fn document(root: &mut Section<'_>) -> Config {
     let mut routes = Routes::new(&names, server.ceilings);
     let tables = root.optional("routes", Item::list).unwrap_or_default();
     let read_routes = routes.read(tables);
-    let handlers = handlers::read(root, server.ceilings, &routes.handlers);
+    let (handlers, other_handlers) = handlers::read(root, server.ceilings, &routes.handlers);
     if !server::is_loopback(server.listen) {
         root.context.warn_of_literals();
     }
-    Config { server, sources, routes: read_routes, handlers }
+    Config { server, sources, routes: read_routes, handlers, other_handlers }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use globset::Glob;
 
+use crate::condition::{Condition, FUNCTIONS, Mistake, VARIABLES};
 use crate::delivery::RetryPolicy;
-use crate::route::{EventGlobs, Route};
+use crate::route::{EventGlobs, Mode, Route};
 
 use super::diagnostic::Diagnostic;
 use super::item::Item;
@@ -61,7 +62,11 @@ impl<'a> Routes<'a> {
             Some(item) => globs(item),
             None => Some(EventGlobs::All),
         };
-        route.optional("mode", mode);
+        let mode = route.optional("mode", mode).unwrap_or(Mode::Async);
+        let when = match route.item("when") {
+            Some(item) => when(item).map(Some),
+            None => Some(None),
+        };
         let ceiling = self.ceilings.timeout;
         let timeout = route.duration(&TIMEOUT.under(ceiling, "server.ceilings.timeout"));
         let retry = retry(route);
@@ -70,7 +75,9 @@ impl<'a> Routes<'a> {
         Some(Route {
             name: name?.into(),
             sources: sources?.into_iter().map(Arc::from).collect(),
+            mode,
             events: event?,
+            when: when?,
             handler: handler?.into(),
             timeout,
             retry,
@@ -136,13 +143,12 @@ fn handler(route: &mut Section<'_>) -> Option<String> {
     route.required("handler", r#"add handler = "<file in plugins, without its ending>""#, read)
 }
 
-/// The only mode of this version.
-fn mode(item: Item<'_>) -> Option<()> {
-    if item.value().as_str() == Some(later::SYNC) {
-        item.wrong("`mode = \"sync\"` is not supported by this version yet", "allowed: `async`");
-        return None;
-    }
-    item.choice("mode", &["async"], |name| (name == "async").then_some(()))
+fn mode(item: Item<'_>) -> Option<Mode> {
+    item.choice("mode", &["async", "sync"], |name| match name {
+        "async" => Some(Mode::Async),
+        "sync" => Some(Mode::Sync),
+        _ => None,
+    })
 }
 
 fn globs(item: Item<'_>) -> Option<EventGlobs> {
@@ -169,6 +175,28 @@ fn glob(item: Item<'_>) -> Option<Glob> {
         item.wrong(&format!("`{text}` is no glob: {}", error.kind()), help);
     }
     glob.ok()
+}
+
+/// A condition that is well formed.
+fn when(item: Item<'_>) -> Option<Condition> {
+    let text = item.text()?;
+    let condition = Condition::parse(text);
+    if let Err(error) = &condition {
+        let help = match &error.mistake {
+            Mistake::Variable(name) => suggestion(name, VARIABLES),
+            Mistake::Function(name) => suggestion(name, FUNCTIONS),
+            Mistake::Nested => {
+                "use one of `all`, `exists`, `exists_one`, `map` and `filter`".into()
+            }
+            Mistake::MatchesInMacro => "use `contains`, `startsWith` or `endsWith`".into(),
+            Mistake::Syntax(_) => {
+                r#"write it as in 'body.tenant == "acme" && has(body.id)'"#.into()
+            }
+            _ => String::new(),
+        };
+        item.wrong_in(error.at, &error.to_string(), &help);
+    }
+    condition.ok()
 }
 
 fn retry(route: &mut Section<'_>) -> RetryPolicy {

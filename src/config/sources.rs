@@ -38,9 +38,10 @@ fn read_one(entry: Entry<'_>, paths: &mut HashMap<String, Range<usize>>) -> Opti
     entry.item.section(&section, later::SOURCE, |source| {
         let path = path(source, &entry, paths);
         let (scheme, preset) = scheme(source).unzip();
+        let preset = preset.flatten();
         let verifier = verifier(source, scheme);
-        let event_type = event_type(source, preset.flatten());
-        let event_id = event_id(source, preset.flatten());
+        let event_type = event_type(source, preset);
+        let event_id = event_id(source, preset);
         let body_limit = source.size(&BODY_LIMIT);
         let reply = source.optional_table("reply", reply);
         let unrouted = source.optional("unrouted", unrouted);
@@ -48,6 +49,7 @@ fn read_one(entry: Entry<'_>, paths: &mut HashMap<String, Range<usize>>) -> Opti
             name: name?.into(),
             path: path?,
             verifier: verifier?,
+            preset,
             event_type,
             event_id,
             body_limit: usize::try_from(body_limit).unwrap_or(usize::MAX),

@@ -29,6 +29,14 @@ fn env(name: &str) -> Option<OsString> {
     }
 }
 
+fn parse(
+    path: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<(Config, Diagnostics), Diagnostics> {
+    Reading::new(path, text, env).accept()
+}
+
 fn read(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
     parse(Path::new("etc/router.toml"), text, &env)
 }
@@ -66,6 +74,15 @@ fn invalid_files_are_reported_exactly() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_place_counts_lines_and_characters_from_one() {
+    let found = read("[server]\nthreads = { \"ä\" = 1, nope = 2 }\n").unwrap_err();
+    let places: Vec<_> = found.iter().map(|finding| found.place(finding)).collect();
+    assert_eq!(places, [Some((2, 13)), Some((2, 22))]);
+    let missing = Config::load(Path::new("etc/nowhere.toml")).unwrap_err();
+    assert_eq!(missing.place(missing.iter().next().unwrap()), None);
 }
 
 #[test]

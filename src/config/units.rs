@@ -16,7 +16,7 @@ const PER_SECOND: &str = "/s";
 
 /// Why a text is no quantity.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UnitError {
+pub enum UnitError {
     #[error("it does not begin with a whole number")]
     NoWholeNumber,
     #[error("it has no unit")]
@@ -30,7 +30,7 @@ pub(super) enum UnitError {
 }
 
 /// `"250ms"`, `"5s"`, `"2m"`, `"1h"`, `"7d"`.
-pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
+pub fn duration(text: &str) -> Result<Duration, UnitError> {
     quantity(text, TIME).map(Duration::from_millis)
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::Resource;
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
@@ -14,7 +15,8 @@ use wasmtime_wasi_http::{
 use super::bindings::hookyard::handler::{emit, types};
 use super::bindings::wasi::{config, keyvalue, logging};
 use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
-use super::log::{About, Level, Log, Printed};
+use super::log::{About, Level, Log};
+use super::stdio::{Stdout, Streams};
 
 /// Bytes of random data that one call may ask for.
 const RANDOM_BYTES: u64 = 64 * 1024;
@@ -24,13 +26,15 @@ const FIELD_BYTES: usize = 64 * 1024;
 
 /// The host's side of one attempt.
 pub struct Host {
-    wasi: WasiCtx,
-    table: ResourceTable,
+    /// WASI, of both kinds.
+    pub wasi: WasiP1Ctx,
     http: WasiHttpCtx,
     egress: NoEgress,
     config: Arc<BTreeMap<String, String>>,
     /// The attempt's log.
     pub log: Log,
+    /// What a command has printed to stdout.
+    pub stdout: Stdout,
     /// What its memories and tables take.
     pub limiter: Limiter,
     /// The CPU time that it has used.
@@ -39,25 +43,27 @@ pub struct Host {
 
 impl Host {
     /// For an attempt of a handler with those limits and that configuration.
-    pub fn new(about: About, limits: &Limits, config: Arc<BTreeMap<String, String>>) -> Self {
+    pub fn new(
+        about: About,
+        limits: &Limits,
+        config: Arc<BTreeMap<String, String>>,
+        streams: Streams,
+    ) -> Self {
         let log = Log::new(about, limits.log_bytes);
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(Printed::stdout(log.clone()))
-            .stderr(Printed::stderr(log.clone()))
-            .max_random_size(RANDOM_BYTES)
-            .allow_tcp(false)
-            .allow_udp(false);
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
+        let mut builder = WasiCtx::builder();
+        builder.max_random_size(RANDOM_BYTES).allow_tcp(false).allow_udp(false);
+        let stdout = streams.connect(&mut builder, &log);
+        let mut wasi = builder.build_p1();
+        wasi.ctx().table.set_max_capacity(HANDLES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELD_BYTES);
         Self {
-            wasi: wasi.build(),
-            table,
+            wasi,
             http,
             egress: NoEgress { log: log.clone() },
             config,
             log,
+            stdout,
             limiter: Limiter::new(limits.memory),
             cpu: CpuMeter::default(),
         }
@@ -67,6 +73,11 @@ impl Host {
     fn not_granted(&self, what: &str) -> String {
         not_granted(&self.log, what)
     }
+
+    /// Says so of an event that the handler wants to emit.
+    pub fn may_not_emit(&self, event_type: &str) -> String {
+        self.not_granted(&format!("this handler may not emit events of type {event_type}"))
+    }
 }
 
 fn not_granted(log: &Log, what: &str) -> String {
@@ -75,31 +86,16 @@ fn not_granted(log: &Log, what: &str) -> String {
     message
 }
 
-/// A linker with all that a handler may import.
-///
-/// # Errors
-/// Two interfaces share a name: a mistake in this file.
-pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    logging::logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    config::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    keyvalue::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    emit::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    Ok(linker)
-}
-
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        self.wasi.ctx()
     }
 }
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
+        let table = self.wasi.ctx().table;
+        WasiHttpCtxView { hooks: &mut self.egress, table, ctx: &mut self.http }
     }
 }
 
@@ -143,7 +139,7 @@ impl config::store::Host for Host {
 
 impl emit::Host for Host {
     fn emit(&mut self, event_type: String, _body: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
-        Ok(Err(self.not_granted(&format!("this handler may not emit events of type {event_type}"))))
+        Ok(Err(self.may_not_emit(&event_type)))
     }
 }
 

@@ -26,6 +26,9 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 /// Bytes that a guest may hand to the host in one call.
 pub const HOST_CALL_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that a command may print to stdout: a reply with its body in base64.
+pub const STDOUT_BYTES: usize = 4 * 1024 * 1024;
+
 /// Handles to host objects that an attempt may hold.
 pub const HANDLES: usize = 10_000;
 
@@ -42,6 +45,11 @@ impl Limiter {
     /// For memories of at most `memory_limit` bytes together.
     pub fn new(memory_limit: usize) -> Self {
         Self { memory: 0, memory_limit, elements: 0, refused: None }
+    }
+
+    /// Bytes that all memories take together. A memory never shrinks, so this is the peak too.
+    pub fn memory(&self) -> usize {
+        self.memory
     }
 
     /// What was refused, in words, if anything was.
@@ -142,8 +150,9 @@ mod tests {
         let mut limiter = Limiter::new(100);
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(limiter.memory_growing(0, 40, None).unwrap());
-        assert_eq!(limiter.refused(), None);
+        assert_eq!((limiter.refused(), limiter.memory()), (None, 100));
         assert!(!limiter.memory_growing(40, 41, None).unwrap());
+        assert_eq!(limiter.memory(), 100);
         assert_eq!(limiter.refused(), Some("memory: 101 bytes wanted, the limit is 100"));
     }
 

@@ -2,20 +2,15 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use serde::Serialize;
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::async_trait;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::text::{head, printable};
 
 /// A single line is cut to this many bytes.
 const LINE_BYTES: usize = 8 * 1024;
 
-/// Bytes that a guest may write to stdout or stderr before it is asked to write again.
-const WRITE_BYTES: usize = 64 * 1024;
+/// Lines that are kept of an attempt: without a limit, empty ones would take room unseen.
+const LINES: usize = 1_000;
 
 /// How important a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,7 +44,8 @@ struct Kept {
     about: About,
     lines: Vec<Line>,
     bytes_left: usize,
-    open: [Vec<u8>; 2],
+    open: [Vec<u8>; 3],
+    last_logged: Option<String>,
 }
 
 /// Whose lines they are.
@@ -66,8 +62,13 @@ pub struct About {
 impl Log {
     /// A log that keeps at most `bytes` bytes.
     pub fn new(about: About, bytes: usize) -> Self {
-        let open = [Vec::new(), Vec::new()];
-        Self(Arc::new(Mutex::new(Kept { about, lines: Vec::new(), bytes_left: bytes, open })))
+        Self(Arc::new(Mutex::new(Kept {
+            about,
+            lines: Vec::new(),
+            bytes_left: bytes,
+            open: Default::default(),
+            last_logged: None,
+        })))
     }
 
     /// Adds a line.
@@ -75,11 +76,24 @@ impl Log {
         self.lock().line(level, message);
     }
 
+    /// Adds what a guest printed; whole lines become lines.
+    pub fn printed(&self, stream: Stream, bytes: &[u8]) {
+        self.lock().printed(stream, bytes);
+    }
+
+    /// The last line of [`Stream::Log`] that is not empty, even if the log was full.
+    pub fn last_logged(&self) -> Option<String> {
+        let mut kept = self.lock();
+        kept.close(Stream::Log);
+        kept.last_logged.clone()
+    }
+
     /// The end of the attempt: the lines as a JSON array, `None` when there are none.
     pub fn finish(&self) -> Option<String> {
         let mut kept = self.lock();
-        kept.close(Stream::Out);
-        kept.close(Stream::Err);
+        for stream in [Stream::Out, Stream::Err, Stream::Log] {
+            kept.close(stream);
+        }
         let lines = std::mem::take(&mut kept.lines);
         if lines.is_empty() { None } else { serde_json::to_string(&lines).ok() }
     }
@@ -91,18 +105,26 @@ impl Log {
 
 impl Kept {
     fn line(&mut self, level: Level, message: &str) {
-        if self.bytes_left == 0 {
+        if self.is_full() {
             return;
         }
-        let cut = printable(head(message, LINE_BYTES.min(self.bytes_left))).into_owned();
-        self.tell(level, &cut);
-        self.bytes_left = self.bytes_left.saturating_sub(message.len().clamp(1, LINE_BYTES));
-        self.lines.push(Line { level, message: cut });
-        if self.bytes_left == 0 {
-            let message = "the log is full: later lines are dropped".to_owned();
-            self.tell(Level::Warn, &message);
-            self.lines.push(Line { level: Level::Warn, message });
+        let whole = printable(head(message, LINE_BYTES));
+        let kept = head(&whole, self.bytes_left);
+        let is_cut = kept.len() < whole.len();
+        self.bytes_left = if is_cut { 0 } else { self.bytes_left - kept.len() };
+        self.keep(level, kept);
+        if self.is_full() {
+            self.keep(Level::Warn, "the log is full: later lines are dropped");
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes_left == 0 || self.lines.len() >= LINES
+    }
+
+    fn keep(&mut self, level: Level, message: &str) {
+        self.tell(level, message);
+        self.lines.push(Line { level, message: message.to_owned() });
     }
 
     fn tell(&self, level: Level, message: &str) {
@@ -115,8 +137,7 @@ impl Kept {
         }
     }
 
-    /// Adds what was written to a stream; whole lines become lines.
-    fn written(&mut self, stream: Stream, bytes: &[u8]) {
+    fn printed(&mut self, stream: Stream, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let open = &mut self.open[stream as usize];
             let room = LINE_BYTES.saturating_sub(open.len());
@@ -130,85 +151,34 @@ impl Kept {
 
     fn close(&mut self, stream: Stream) {
         let bytes = std::mem::take(&mut self.open[stream as usize]);
-        if !bytes.is_empty() {
-            self.line(stream.level(), &String::from_utf8_lossy(&bytes));
+        if bytes.is_empty() {
+            return;
+        }
+        let line = String::from_utf8_lossy(&bytes);
+        self.line(stream.level(), &line);
+        if matches!(stream, Stream::Log) && !line.trim().is_empty() {
+            self.last_logged = Some(line.into_owned());
         }
     }
 }
 
 /// What a guest prints.
 #[derive(Debug, Clone, Copy)]
-enum Stream {
+pub enum Stream {
+    /// A component's stdout.
     Out,
+    /// A component's stderr, on which its language tells of panics.
     Err,
+    /// A command's stderr, which is its log.
+    Log,
 }
 
 impl Stream {
     fn level(self) -> Level {
         match self {
-            Self::Out => Level::Info,
+            Self::Out | Self::Log => Level::Info,
             Self::Err => Level::Warn,
         }
-    }
-}
-
-/// A guest's stdout or stderr, written to its log. The engine's own adapter is not used: it
-/// keeps empty writes in memory without a bound.
-#[derive(Debug, Clone)]
-pub struct Printed {
-    log: Log,
-    stream: Stream,
-}
-
-impl Printed {
-    /// Stdout: lines of level info.
-    pub fn stdout(log: Log) -> Self {
-        Self { log, stream: Stream::Out }
-    }
-
-    /// Stderr: lines of level warn.
-    pub fn stderr(log: Log) -> Self {
-        Self { log, stream: Stream::Err }
-    }
-}
-
-impl IsTerminal for Printed {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Printed {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait]
-impl Pollable for Printed {
-    async fn ready(&mut self) {}
-}
-
-#[async_trait]
-impl OutputStream for Printed {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        if bytes.len() > WRITE_BYTES {
-            return Err(StreamError::trap("a write beyond what was permitted"));
-        }
-        self.log.lock().written(self.stream, &bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES)
     }
 }
 
@@ -234,6 +204,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_escaped_counts_as_it_is_kept() {
+        let log = log(10);
+        log.line(Level::Info, "\u{1b}\u{1b}");
+        assert!(
+            log.finish().unwrap().starts_with(r#"[{"level":"info","message":"\\u{1b}\\u{1"},"#)
+        );
+    }
+
+    #[test]
+    fn empty_lines_are_not_endless() {
+        let log = log(10);
+        (0..2 * LINES).for_each(|_| log.line(Level::Info, ""));
+        assert_eq!(log.finish().unwrap().matches(r#""level""#).count(), LINES + 1);
+    }
+
+    #[test]
     fn an_empty_log_is_nothing() {
         assert_eq!(log(10).finish(), None);
     }
@@ -241,23 +227,33 @@ mod tests {
     #[test]
     fn what_is_printed_becomes_lines() {
         let log = log(1_000);
-        let (mut out, mut err) = (Printed::stdout(log.clone()), Printed::stderr(log.clone()));
-        out.write(Bytes::from_static(b"one\ntw")).unwrap();
-        err.write(Bytes::from_static(b"\x1b[31mred")).unwrap();
-        out.write(Bytes::from_static(b"o\n\n")).unwrap();
+        log.printed(Stream::Out, b"one\ntw");
+        log.printed(Stream::Err, b"\x1b[31mred");
+        log.printed(Stream::Log, b"three\n");
+        log.printed(Stream::Out, b"o\n\n");
         assert_eq!(
             log.finish().unwrap(),
-            r#"[{"level":"info","message":"one"},{"level":"info","message":"two"},{"level":"warn","message":"\\u{1b}[31mred"}]"#
+            r#"[{"level":"info","message":"one"},{"level":"info","message":"three"},{"level":"info","message":"two"},{"level":"warn","message":"\\u{1b}[31mred"}]"#
         );
     }
 
     #[test]
     fn an_endless_line_is_cut() {
         let log = log(1 << 20);
-        let mut out = Printed::stdout(log.clone());
         for _ in 0..100 {
-            out.write(Bytes::from(vec![b'x'; 1_000])).unwrap();
+            log.printed(Stream::Out, &[b'x'; 1_000]);
         }
         assert!(log.finish().unwrap().len() < LINE_BYTES + 100);
+    }
+
+    #[test]
+    fn the_last_logged_line_is_known_even_of_a_full_log() {
+        let log = log(3);
+        assert_eq!(log.last_logged(), None);
+        log.printed(Stream::Log, b"first\nsecond\n  \n\n");
+        log.printed(Stream::Out, b"elsewhere\n");
+        assert_eq!(log.last_logged().as_deref(), Some("second"));
+        log.printed(Stream::Log, b"no end of line");
+        assert_eq!(log.last_logged().as_deref(), Some("no end of line"));
     }
 }

@@ -1,12 +1,20 @@
 //! Handlers: WebAssembly modules of `plugins/`, sandboxed, and the table of those that are loaded.
 
+mod abi;
+mod attempt;
 mod bindings;
+mod cache;
+mod command;
 mod compile;
 mod engine;
 mod host;
 mod inspect;
 mod limits;
+mod link;
 mod log;
+mod native;
+mod slots;
+mod stdio;
 mod table;
 mod typed;
 
@@ -15,17 +23,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
+use wasmtime::Engine;
 
+use abi::Abi;
+pub use attempt::{Call, Called};
+pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
-pub use table::{Handlers, Plugins};
-use typed::Typed;
-pub use typed::{Call, Called};
+pub use slots::{Job, Slot, Slots};
+pub use table::{Handlers, Modules};
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -33,6 +43,9 @@ pub enum LoadError {
     /// The disk does not give it.
     #[error("cannot read it: {0}")]
     Read(#[from] io::Error),
+    /// A folder, a pipe or a device has its name.
+    #[error("it is no file")]
+    NotAFile,
     /// It is larger than `ceilings.module`.
     #[error("it has {found} bytes, more than the {limit} of `ceilings.module`")]
     TooLarge {
@@ -44,23 +57,20 @@ pub enum LoadError {
     /// Two files make the same handler.
     #[error("there are both {0}.wasm and {0}.wat: remove one")]
     Twice(String),
-    /// It is no component.
+    /// What is in it is no handler.
     #[error(transparent)]
     NotAHandler(#[from] NotAHandler),
-    /// It does not validate, or uses a feature that is switched off.
-    #[error("the component is invalid or truncated: {0}")]
-    Invalid(String),
-    /// It does not export what a handler exports.
+    /// It does not validate, uses a feature that is switched off, or does not fit the pool.
     #[error(
-        "the component exports {found}, but no handler: export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit)"
+        "it is truncated, invalid, needs a feature that is switched off, or begins with more memory than `ceilings.memory`: {0}"
     )]
-    NoExport {
-        /// What it exports.
-        found: String,
-    },
+    Invalid(String),
     /// It exports a handler with other types.
     #[error("its hookyard:handler/handler@0.1.0 is not the one of wit/hookyard.wit: {0}")]
     WrongExport(String),
+    /// Its entry point cannot be called as a command's.
+    #[error("it cannot be run as a WASI command: {0}")]
+    WrongEntry(String),
     /// It imports what hookyard does not have.
     #[error("it imports what hookyard does not offer (see the world in wit/hookyard.wit): {0}")]
     Import(String),
@@ -110,28 +120,31 @@ pub struct Handler {
     file: Hash,
     version: Arc<str>,
     settings: Settings,
-    typed: Typed,
+    engine: Engine,
+    abi: Arc<Abi>,
 }
 
 impl Handler {
-    /// Its contract's name in the API.
-    pub const ABI: &str = "component";
-
     /// The first 16 hex digits of its file's SHA-256.
     pub fn version(&self) -> &Arc<str> {
         &self.version
     }
 
-    /// The same file's handler with other settings.
-    fn with(&self, settings: Settings) -> Self {
-        let (name, version) = (self.name.clone(), self.version.clone());
-        Self { name, file: self.file, version, settings, typed: self.typed.clone() }
+    /// The name of its contract in the API.
+    pub fn abi(&self) -> &'static str {
+        self.abi.name()
     }
 
-    /// Makes one attempt, of at most `timeout` wall time.
-    pub async fn call(&self, call: Call<'_>, timeout: Duration) -> Called {
-        let Settings { limits, config } = &self.settings;
-        self.typed.call(&self.name, call, limits, config.clone(), timeout).await
+    /// The same file's handler with other settings.
+    fn with(&self, settings: Settings) -> Self {
+        Self {
+            name: self.name.clone(),
+            file: self.file,
+            version: self.version.clone(),
+            settings,
+            engine: self.engine.clone(),
+            abi: self.abi.clone(),
+        }
     }
 }
 
@@ -152,7 +165,11 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, LoadError> {
 }
 
 fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let found = fs::metadata(file)?.len();
+    let metadata = fs::metadata(file)?;
+    if !metadata.is_file() {
+        return Err(LoadError::NotAFile);
+    }
+    let found = metadata.len();
     if found > limit {
         return Err(LoadError::TooLarge { found, limit });
     }
@@ -167,9 +184,11 @@ async fn make(
     file: Hash,
     settings: Settings,
 ) -> Result<Handler, LoadError> {
-    let component = compiler.component(bytes, &file).await?;
-    let typed = Typed::load(compiler.engine(), &component)?;
-    typed.try_out(name, &settings).await?;
+    let engine = compiler.engine().clone();
+    let program = compiler.program(bytes, &file).await?;
+    let abi = Arc::new(Abi::link(&engine, &program)?);
     let version = hex::encode(file).get(..16).unwrap_or_default().into();
-    Ok(Handler { name: name.clone(), file, version, settings, typed })
+    let handler = Handler { name: name.clone(), file, version, settings, engine, abi };
+    handler.try_out().await?;
+    Ok(handler)
 }

@@ -14,12 +14,12 @@ use super::{Compiler, Handler, Hash, LoadError, Settings, find, make, read};
 pub struct Handlers(HashMap<Arc<str>, Entry>);
 
 /// Where handlers come from.
-pub struct Plugins<'a> {
+pub struct Modules<'a> {
     /// The folder of `<name>.wasm` and `<name>.wat`.
     pub folder: &'a Path,
     /// Bytes of a file at the most.
-    pub module_bytes: u64,
-    /// What makes components of files.
+    pub bytes: u64,
+    /// What makes programs of files.
     pub compiler: &'a Compiler,
 }
 
@@ -62,7 +62,7 @@ impl Handlers {
     /// bad before is tried anew when it has changed, or with `again`.
     pub async fn next(
         &self,
-        plugins: &Plugins<'_>,
+        modules: &Modules<'_>,
         settings: BTreeMap<String, Settings>,
         again: bool,
     ) -> Self {
@@ -70,7 +70,7 @@ impl Handlers {
         for (name, settings) in settings {
             let name: Arc<str> = name.into();
             let before = self.0.get(&name);
-            next.extend(entry(&name, before, plugins, settings, again).await.map(|it| (name, it)));
+            next.extend(entry(&name, before, modules, settings, again).await.map(|it| (name, it)));
         }
         Self(next)
     }
@@ -98,13 +98,13 @@ impl Handlers {
 async fn entry(
     name: &Arc<str>,
     before: Option<&Entry>,
-    plugins: &Plugins<'_>,
+    modules: &Modules<'_>,
     settings: Settings,
     again: bool,
 ) -> Option<Entry> {
     let good = before.and_then(Entry::handler).map(|handler| carried(handler, &settings));
-    let bytes = match find(plugins.folder, name) {
-        Ok(Some(path)) => read(&path, plugins.module_bytes),
+    let bytes = match find(modules.folder, name) {
+        Ok(Some(path)) => read(&path, modules.bytes),
         Ok(None) => return good.map(|good| stale(Some(good), None, LoadError::Gone.into())),
         Err(error) => Err(error),
     };
@@ -121,7 +121,7 @@ async fn entry(
     if let Some(bad) = known {
         return Some(stale(good, tried, bad.error.clone()));
     }
-    Some(match make(plugins.compiler, name, &bytes, file, settings).await {
+    Some(match make(modules.compiler, name, &bytes, file, settings).await {
         Ok(handler) => Entry::Ready(Arc::new(handler)),
         Err(error) => stale(good, tried, error.into()),
     })

@@ -1,10 +1,14 @@
 //! The answers of the public side.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
+use super::sync::Ended;
+use crate::delivery;
 use crate::ledger::Receipt;
 use crate::source::Reply;
 
@@ -13,6 +17,8 @@ pub type Answer = Response<Full<Bytes>>;
 
 /// Seconds after which a sender may try again what could not be stored.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 const DUPLICATE: HeaderName = HeaderName::from_static("hookyard-duplicate");
 
@@ -27,6 +33,49 @@ pub fn stored(reply: Option<&Reply>, receipt: Receipt) -> Answer {
     if duplicate {
         answer.headers_mut().insert(DUPLICATE, HeaderValue::from_static("true"));
     }
+    answer
+}
+
+/// What a sync route came to.
+pub fn sync(reply: Option<&Reply>, ended: &Ended, duplicate: bool) -> Answer {
+    let mut answer = match ended {
+        Ended::Done(_, Some(given)) => given_by_handler(given),
+        Ended::Done(id, None) => return stored(reply, Receipt { id: *id, duplicate }),
+        Ended::Retry(after) => retry(*after),
+        Ended::Rejected => error(StatusCode::UNPROCESSABLE_ENTITY, "rejected"),
+        Ended::Broken => error(StatusCode::BAD_GATEWAY, "the handler failed"),
+        Ended::TimedOut => error(StatusCode::GATEWAY_TIMEOUT, "the handler took too long"),
+        Ended::Unavailable => unavailable(),
+    };
+    if duplicate {
+        answer.headers_mut().insert(DUPLICATE, HeaderValue::from_static("true"));
+    }
+    answer
+}
+
+fn retry(after: Option<Duration>) -> Answer {
+    let mut answer = unavailable();
+    if let Some(after) = after {
+        // Whole seconds, and not before: 1.2 s becomes 2.
+        let seconds = after.as_millis().div_ceil(1_000).clamp(1, u64::MAX.into()) as u64;
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
+}
+
+/// A handler's reply, which was checked before it was stored.
+fn given_by_handler(reply: &delivery::Reply) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(reply.body.clone())));
+    *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = answer.headers_mut();
+    for (name, value) in &reply.headers {
+        let field = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value));
+        if let (Ok(name), Ok(value)) = field {
+            headers.append(name, value);
+        }
+    }
+    headers.entry(CONTENT_TYPE).or_insert(TEXT);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 

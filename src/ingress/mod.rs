@@ -1,6 +1,7 @@
 //! The public side: bytes in; verified, stored, and only then answered.
 
 mod answer;
+mod sync;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,9 +11,11 @@ use http::{Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 
 use crate::clock::wall_ms;
+use crate::condition::{Facts, Failure};
 use crate::event::Event;
 use crate::ledger::{Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
+use crate::route::{Mode, Route};
 use crate::server::Budget;
 use crate::server::body::{self, BodyError, Rate};
 use crate::snapshot::{Current, Snapshot};
@@ -20,6 +23,8 @@ use crate::source::{Identity, Source, Unrouted};
 use crate::text::head;
 use crate::verify::{self, Refusal};
 pub use answer::Answer;
+pub use sync::Attempts;
+use sync::Work;
 
 /// Bytes of a sender's own event id that are kept to be shown; all of them count.
 const SENDER_ID_BYTES: usize = 1024;
@@ -30,6 +35,8 @@ pub struct Ingress {
     pub current: Current,
     /// Where events are stored.
     pub ledger: Ledger,
+    /// The attempts that senders wait for.
+    pub attempts: Attempts,
     /// The memory of all bodies in flight.
     pub bodies: Budget,
     /// The least speed of a body.
@@ -41,6 +48,8 @@ pub struct Ingress {
 /// How a request ended, for its answer and the metrics.
 enum Ended {
     Stored(Receipt),
+    /// A sync route took it; true: it was known.
+    Sync(sync::Ended, bool),
     /// No route takes it, and the source wants it forgotten.
     Dropped,
     NotFound,
@@ -58,6 +67,10 @@ impl Ended {
         match self {
             Self::Stored(Receipt { duplicate: false, .. }) => "accepted",
             Self::Stored(Receipt { duplicate: true, .. }) => "duplicate",
+            Self::Sync(sync::Ended::Done(..), false) => "accepted",
+            Self::Sync(sync::Ended::Done(..), true) => "duplicate",
+            Self::Sync(sync::Ended::Unavailable, _) => "unavailable",
+            Self::Sync(..) => "failed",
             Self::Dropped => "dropped",
             Self::NotFound => "not_found",
             Self::WrongMethod => "wrong_method",
@@ -75,6 +88,9 @@ impl Ended {
         match self {
             Self::Stored(receipt) => {
                 answer::stored(source.and_then(|s| s.reply.as_ref()), *receipt)
+            }
+            Self::Sync(ended, known) => {
+                answer::sync(source.and_then(|s| s.reply.as_ref()), ended, *known)
             }
             Self::Dropped => answer::dropped(source.and_then(|s| s.reply.as_ref())),
             Self::NotFound => answer::error(StatusCode::NOT_FOUND, "not found"),
@@ -143,16 +159,51 @@ impl Ingress {
         let verified = verified.map_err(Ended::Refused)?;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
-        let routes: Vec<Arc<str>> =
-            snapshot.routes.matching(&source.name, &kind).map(|route| route.name.clone()).collect();
+        let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
+        let routes = self.routes(snapshot, &event);
         if routes.is_empty() && source.unrouted == Unrouted::Drop {
             return Ok(Ended::Dropped);
         }
-        let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
-        let stored = self.ledger.append(event, same, routes).await;
+        let ended = self.store(snapshot, event, same, routes).await;
         drop(held.reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
-        stored.map(Ended::Stored).map_err(|_| Ended::Unavailable)
+        ended
+    }
+
+    /// Stores an event: at once, or with what the first sync route comes to.
+    async fn store(
+        &self,
+        snapshot: &Snapshot,
+        event: Event,
+        same: Option<Sameness>,
+        mut routes: Vec<&Arc<Route>>,
+    ) -> Result<Ended, Ended> {
+        let waits = routes.iter().position(|route| route.mode == Mode::Sync);
+        let waits = waits.map(|place| routes.remove(place).clone());
+        let others = routes.iter().map(|route| route.name.clone()).collect();
+        let Some(route) = waits else {
+            let stored = self.ledger.append(event, same, others).await;
+            return stored.map(Ended::Stored).map_err(|_| Ended::Unavailable);
+        };
+        match snapshot.handlers.get(&route.handler) {
+            Some(Ok(handler)) => {
+                let work = Work { event, same, route, handler: handler.clone(), others };
+                let (ended, known) = self.attempts.make(work).await;
+                Ok(Ended::Sync(ended, known))
+            }
+            _ => Err(Ended::Unavailable),
+        }
+    }
+
+    /// The routes that take the event.
+    fn routes<'a>(&self, snapshot: &'a Snapshot, event: &Event) -> Vec<&'a Arc<Route>> {
+        let failed = |route: &Route, failure: &Failure| {
+            let name = &*route.name;
+            self.metrics.when_failures.with_label_values(&[name]).inc();
+            tracing::debug!(route = name, cause = %failure, "a condition cannot be answered");
+        };
+        let facts = Facts::new(event);
+        snapshot.routes.matching(&facts, failed).collect()
     }
 
     /// The sender's own id of the event, and its sameness: the id alone where it is signed, with

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::schema::ORDINAL_BITS;
-use super::{Append, Attempt, Lease, Sameness, Settlement};
+use super::queue::{self, AT_ONCE, NEVER};
+use super::schema::{self, ORDINAL_BITS};
+use super::{Again, Append, Attempt, Lease, Sameness, Settled, Settlement};
 use crate::clock::millis;
-use crate::delivery::{Next, State};
+use crate::delivery::{Next, Outcome, Reply, State};
+use crate::event::Headers;
 
 /// Parked deliveries that one commit frees at the most.
 pub const UNPARK_STEP: usize = 1_000;
 
-/// The stamp of a delivery that is due at once: fresh ones are taken in order of arrival.
-pub const AT_ONCE: u64 = 0;
-
-/// The latest stamp that the ledger can hold.
-pub const NEVER: u64 = i64::MAX.cast_unsigned();
+/// What is parked is found by the index `unsettled`, which SQLite takes only for a query that
+/// repeats the index's condition.
+pub const PARKED: &str = "SELECT id, route, attempts FROM delivery
+    WHERE state='parked' AND state<>'done' AND id>? ORDER BY id LIMIT ?";
 
 /// How many deliveries a transaction moved into each state, or out of it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Moved {
 }
 
 impl Moved {
-    fn into_state(&mut self, state: State) {
+    fn came_to(&mut self, state: State) {
         match state {
             State::Pending | State::Leased => self.pending += 1,
             State::Done => self.done += 1,
@@ -59,23 +60,18 @@ pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
     seq << ORDINAL_BITS | ordinal
 }
 
-/// Stores an event as number `seq`, and a fresh delivery for each of its routes.
-pub fn append(
-    db: &Connection,
-    seq: u64,
-    append: &Append,
-    moved: &mut Moved,
-) -> rusqlite::Result<()> {
-    let event = &append.event;
+/// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes.
+pub fn append(db: &Connection, append: &Append, moved: &mut Moved) -> rusqlite::Result<()> {
+    let (seq, event) = (append.id.seq(), &append.event);
     let (form, body) = append.body.row();
-    let attributes = serde_json::Value::from_iter(event.attributes().iter().cloned()).to_string();
+    let attributes = serde_json::to_string(event.attributes()).unwrap_or_default();
     db.prepare_cached("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?)")?.execute(params![
         seq,
         event.received_at(),
         event.source(),
         event.kind(),
         event.secret(),
-        append.routes.len(),
+        append.first_waiting() + append.routes.len(),
         attributes,
         event.headers().as_bytes(),
         form,
@@ -84,8 +80,13 @@ pub fn append(
     if let Some(same) = append.same {
         remember(db, seq, event.received_at(), same)?;
     }
+    if let Some(settled) = &append.settled {
+        record(db, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
+        moved.came_to(settled.next.state());
+    }
     for (ordinal, route) in append.routes.iter().enumerate() {
-        enqueue(db, AT_ONCE, delivery_key(seq, ordinal), route, 1)?;
+        let key = delivery_key(seq, append.first_waiting() + ordinal);
+        queue::add(db, AT_ONCE, key, route, 1)?;
         moved.pending += 1;
     }
     Ok(())
@@ -109,90 +110,85 @@ pub fn settle(
     settlement: &Settlement,
     moved: &mut Moved,
 ) -> rusqlite::Result<Option<u64>> {
-    let sql = "DELETE FROM queue WHERE due_at=? AND delivery=?";
-    let left = db.prepare_cached(sql)?.execute(params![lease.due_at, lease.key])?;
-    if left == 0 {
+    if !queue::remove(db, lease.due_at, lease.key)? {
         return Ok(None);
     }
     moved.pending -= 1;
     match settlement {
         Settlement::Parked(cause) => {
             park(db, lease, cause)?;
-            moved.into_state(State::Parked);
+            moved.came_to(State::Parked);
             Ok(None)
         }
         Settlement::Attempted(attempt, next) => {
-            moved.into_state(next.state());
-            let due_at = if let Next::RetryAt(at) = next { Some(*at) } else { None };
+            moved.came_to(next.state());
+            let due_at = if let Next::RetryAt(at) = next { Some((*at).min(NEVER)) } else { None };
             if let Some(at) = due_at {
-                enqueue(db, at, lease.key, &lease.route, lease.attempt + 1)?;
+                queue::add(db, at, lease.key, &lease.route, lease.attempt + 1)?;
             }
-            record(db, lease, attempt, next, due_at)?;
+            let (key, route, n) = (lease.key, &*lease.route, lease.attempt);
+            record(db, &Made { key, route, n, attempt, next }, due_at)?;
             Ok(due_at)
         }
     }
 }
 
-fn enqueue(
-    db: &Connection,
-    due_at: u64,
-    key: i64,
-    route: &str,
-    attempt: u32,
-) -> rusqlite::Result<()> {
-    let row = params![due_at, key, route, attempt];
-    db.prepare_cached("INSERT INTO queue VALUES(?,?,?,?)")?.execute(row).map(drop)
+/// Records one more attempt of a delivery that failed on a sync route.
+pub fn again(db: &Connection, again: &Again, moved: &mut Moved) -> rusqlite::Result<()> {
+    moved.dead -= 1;
+    moved.came_to(again.settled.next.state());
+    record(db, &Made::of(again.key, again.n, &again.settled), None)
 }
 
-fn record(
-    db: &Connection,
-    lease: &Lease,
-    attempt: &Attempt,
-    next: &Next,
-    due_at: Option<u64>,
-) -> rusqlite::Result<()> {
+/// An attempt that was made, and of what.
+struct Made<'a> {
+    key: i64,
+    route: &'a str,
+    n: u32,
+    attempt: &'a Attempt,
+    next: &'a Next,
+}
+
+impl<'a> Made<'a> {
+    fn of(key: i64, n: u32, settled: &'a Settled) -> Self {
+        let Settled { route, attempt, next } = settled;
+        Self { key, route, n, attempt, next }
+    }
+}
+
+fn record(db: &Connection, made: &Made<'_>, due_at: Option<u64>) -> rusqlite::Result<()> {
+    let Made { key, route, n, attempt, next } = made;
     let state = next.state().name();
     let error = attempt.outcome.error();
-    let cause = error.as_deref().filter(|_| *next != Next::Done);
-    let started = attempt.started_at;
+    let cause = error.as_deref().filter(|_| **next != Next::Done);
     let took = millis(attempt.duration);
     let outcome = attempt.outcome.name();
-    if lease.attempt == 1 {
+    let Attempt { started_at, version, logs, .. } = attempt;
+    if let Outcome::Reply(reply) = &attempt.outcome {
+        keep_reply(db, *key, reply)?;
+    }
+    if *n == 1 {
         let sql = "INSERT INTO delivery VALUES(?,?,?,1,?,?,?,?,?,?,?,?)
             ON CONFLICT(id) DO UPDATE SET state=excluded.state, attempts=1, due_at=excluded.due_at,
             cause=excluded.cause, started_at=excluded.started_at, duration=excluded.duration,
             outcome=excluded.outcome, error=excluded.error, version=excluded.version,
             logs=excluded.logs";
         let row = params![
-            lease.key,
-            lease.route,
-            state,
-            due_at,
-            cause,
-            started,
-            took,
-            outcome,
-            error,
-            attempt.version,
-            attempt.logs
+            key, route, state, due_at, cause, started_at, took, outcome, error, version, logs
         ];
         return db.prepare_cached(sql)?.execute(row).map(drop);
     }
-    let row = params![
-        lease.key,
-        lease.attempt,
-        started,
-        took,
-        outcome,
-        error,
-        attempt.version,
-        attempt.logs
-    ];
-    db.prepare_cached("INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?)")?.execute(row)?;
+    let row = params![key, n, started_at, took, outcome, error, version, logs];
+    db.prepare_cached("INSERT OR REPLACE INTO attempt VALUES(?,?,?,?,?,?,?,?)")?.execute(row)?;
     let sql = "UPDATE delivery SET state=?, attempts=?, due_at=?, cause=? WHERE id=?";
-    db.prepare_cached(sql)?
-        .execute(params![state, lease.attempt, due_at, cause, lease.key])
-        .map(drop)
+    db.prepare_cached(sql)?.execute(params![state, n, due_at, cause, key]).map(drop)
+}
+
+/// Keeps what a sender was told, for when it asks again.
+fn keep_reply(db: &Connection, key: i64, reply: &Reply) -> rusqlite::Result<()> {
+    let headers = Headers::of_reply(&reply.headers);
+    let row = params![key, reply.status, headers.as_bytes(), reply.body];
+    db.prepare_cached("INSERT OR REPLACE INTO reply VALUES(?,?,?,?)")?.execute(row).map(drop)
 }
 
 fn park(db: &Connection, lease: &Lease, cause: &str) -> rusqlite::Result<()> {
@@ -210,8 +206,7 @@ pub fn unpark(
     after: i64,
     moved: &mut Moved,
 ) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT id, route, attempts FROM delivery WHERE state='parked' AND id>? ORDER BY id LIMIT ?";
-    let mut select = db.prepare_cached(sql)?;
+    let mut select = db.prepare_cached(PARKED)?;
     let parked: Vec<(i64, String, u32)> = select
         .query_map(params![after, UNPARK_STEP], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
@@ -219,7 +214,7 @@ pub fn unpark(
     for (id, route, attempts) in &parked {
         if routes.iter().any(|known| **known == **route) {
             db.prepare_cached(sql)?.execute([id])?;
-            enqueue(db, AT_ONCE, *id, route, attempts + 1)?;
+            queue::add(db, AT_ONCE, *id, route, attempts + 1)?;
             moved.parked -= 1;
             moved.pending += 1;
         }
@@ -228,52 +223,21 @@ pub fn unpark(
     Ok(parked.last().filter(|_| full).map(|(id, ..)| *id))
 }
 
+/// The counts that the ledger keeps.
+pub fn counts(db: &Connection) -> rusqlite::Result<Moved> {
+    Ok(Moved {
+        pending: schema::value(db, State::Pending.name())?,
+        done: schema::value(db, State::Done.name())?,
+        dead: schema::value(db, State::Dead.name())?,
+        parked: schema::value(db, State::Parked.name())?,
+    })
+}
+
 /// Adds what a transaction moved to the counts that the ledger keeps.
 pub fn count(db: &Connection, moved: &Moved) -> rusqlite::Result<()> {
     for (name, change) in moved.named().into_iter().filter(|(_, change)| *change != 0) {
         db.prepare_cached("UPDATE ledger SET value=value+? WHERE name=?")?
             .execute(params![change, name])?;
-    }
-    Ok(())
-}
-
-/// A delivery of the queue.
-#[derive(Debug)]
-pub struct Due {
-    /// Its stamp.
-    pub due_at: u64,
-    /// Its key.
-    pub delivery: i64,
-    /// Its route's name.
-    pub route: String,
-    /// The number of its next attempt.
-    pub attempt: u32,
-}
-
-/// The queue's first rows whose stamp lies in `from..=to`, in order of stamp, then of arrival.
-pub fn queued(db: &Connection, from: u64, to: u64, limit: usize) -> rusqlite::Result<Vec<Due>> {
-    let sql = "SELECT due_at, delivery, route, attempt FROM queue
-        WHERE due_at BETWEEN ? AND ? ORDER BY due_at, delivery LIMIT ?";
-    let mut select = db.prepare_cached(sql)?;
-    let rows = select.query_map(params![from, to, limit], |row| {
-        Ok(Due {
-            due_at: row.get(0)?,
-            delivery: row.get(1)?,
-            route: row.get(2)?,
-            attempt: row.get(3)?,
-        })
-    })?;
-    rows.collect()
-}
-
-/// Pulls in what is due later than the stamp `latest`: it was written under another clock.
-pub fn pull_in(db: &Connection, latest: u64) -> rusqlite::Result<()> {
-    let later: Option<u64> = db
-        .query_row("SELECT due_at FROM queue ORDER BY due_at DESC LIMIT 1", [], |row| row.get(0))
-        .optional()?;
-    if later.is_some_and(|due_at| due_at > latest) {
-        db.execute("UPDATE delivery SET due_at=?1 WHERE state='pending' AND due_at>?1", [latest])?;
-        db.execute("UPDATE queue SET due_at=?1 WHERE due_at>?1", [latest])?;
     }
     Ok(())
 }

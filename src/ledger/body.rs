@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -67,8 +68,8 @@ impl Packed {
     pub fn in_file(dir: &Path, body: &Bytes) -> io::Result<Self> {
         let name = Ulid::new().to_string();
         let path = dir.join(&name);
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         let spooled = Spooled { path, name, owned: false };
-        let mut file = File::options().write(true).create_new(true).open(&spooled.path)?;
         file.write_all(body)?;
         file.sync_all()?;
         File::open(dir)?.sync_all()?;

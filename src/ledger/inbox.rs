@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Append, Settle, Unpark};
+use super::{Again, Append, AppendError, Settle, Unpark};
 
 /// Operations in one commit at the most.
 const COMMIT_OPERATIONS: usize = 1_024;
@@ -12,6 +12,9 @@ const COMMIT_OPERATIONS: usize = 1_024;
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 /// Events that may wait for a commit; more are refused.
 const WAITING_EVENTS: usize = 16_384;
+/// Bytes that waiting events may hold, but for a single larger event; more are refused. A request
+/// counts its body for as long as its client stays, and here it may stay longer.
+const WAITING_BYTES: usize = 256 * 1024 * 1024;
 /// Settlements ride in the commits of appends; this many are worth a commit of their own.
 const SETTLES_WORTH_A_COMMIT: usize = 64;
 /// No settlement waits longer than this for a commit.
@@ -27,8 +30,11 @@ pub struct Inbox {
 #[derive(Debug, Default)]
 struct Waiting {
     appends: VecDeque<Append>,
+    /// What the appends hold.
+    bytes: usize,
     settles: VecDeque<Settle>,
     oldest_settle: Option<Instant>,
+    again: Vec<Again>,
     unpark: Vec<Unpark>,
     closed: bool,
     writer_sleeps: bool,
@@ -41,6 +47,8 @@ pub struct Batch {
     pub appends: Vec<Append>,
     /// Leased deliveries to settle.
     pub settles: Vec<Settle>,
+    /// Further attempts of deliveries that failed on sync routes.
+    pub again: Vec<Again>,
     /// Parked deliveries to free.
     pub unpark: Vec<Unpark>,
     /// Nothing will come any more, and nothing is left.
@@ -50,17 +58,21 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.appends.is_empty() && self.settles.is_empty() && self.unpark.is_empty()
+        self.appends.is_empty()
+            && self.settles.is_empty()
+            && self.again.is_empty()
+            && self.unpark.is_empty()
     }
 }
 
 impl Inbox {
-    /// Puts an event in; gives it back when too many wait or the writer has gone.
-    pub fn append(&self, append: Append) -> Result<(), Append> {
+    /// Puts an event in, unless too many wait or the writer has gone.
+    pub fn append(&self, append: Append) -> Result<(), AppendError> {
         let mut waiting = self.lock();
-        if waiting.closed || waiting.appends.len() >= WAITING_EVENTS {
-            return Err(append);
+        if waiting.closed || waiting.is_full(append.held()) {
+            return Err(AppendError::Busy);
         }
+        waiting.bytes += append.held();
         waiting.appends.push_back(append);
         self.wake_writer(waiting);
         Ok(())
@@ -75,6 +87,13 @@ impl Inbox {
         if first || waiting.settles.len() == SETTLES_WORTH_A_COMMIT {
             self.wake_writer(waiting);
         }
+    }
+
+    /// Puts a further attempt in; there are never more than handlers' places.
+    pub fn again(&self, again: Again) {
+        let mut waiting = self.lock();
+        waiting.again.push(again);
+        self.wake_writer(waiting);
     }
 
     /// Asks for parked deliveries to be freed.
@@ -128,22 +147,31 @@ impl Inbox {
 }
 
 impl Waiting {
+    fn is_full(&self, more: usize) -> bool {
+        self.appends.len() >= WAITING_EVENTS
+            || (self.bytes > 0 && self.bytes + more > WAITING_BYTES)
+    }
+
     fn is_worth_a_commit(&self) -> bool {
         !self.appends.is_empty()
+            || !self.again.is_empty()
             || !self.unpark.is_empty()
             || self.settles.len() >= SETTLES_WORTH_A_COMMIT
             || self.closed
     }
 
     fn take(&mut self) -> Batch {
-        let mut batch = Batch { unpark: std::mem::take(&mut self.unpark), ..Batch::default() };
+        let (again, unpark) = (std::mem::take(&mut self.again), std::mem::take(&mut self.unpark));
+        let mut batch = Batch { again, unpark, ..Batch::default() };
         let mut bytes = 0;
         while batch.appends.len() < COMMIT_OPERATIONS
-            && let Some(next) = self.appends.front().map(Append::bytes)
-            && (bytes == 0 || bytes + next <= COMMIT_BYTES)
+            && let Some(next) = self.appends.pop_front_if(|next| {
+                batch.appends.is_empty() || bytes + next.bytes() <= COMMIT_BYTES
+            })
         {
-            bytes += next;
-            batch.appends.extend(self.appends.pop_front());
+            bytes += next.bytes();
+            self.bytes -= next.held();
+            batch.appends.push(next);
         }
         let room = self.settles.len().min(COMMIT_OPERATIONS);
         batch.settles.extend(self.settles.drain(..room));

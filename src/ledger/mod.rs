@@ -8,15 +8,19 @@ mod body;
 mod dedupe;
 mod inbox;
 mod leases;
+mod queue;
 mod read;
 mod schema;
+#[cfg(test)]
+mod tests;
+mod work;
 mod writer;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,15 +30,16 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::clock::Stamps;
-use crate::delivery::{Next, Outcome};
 use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
 use body::Packed;
 pub use dedupe::Sameness;
-use dedupe::SamenessKey;
+use dedupe::{SamenessKey, Seen};
 use inbox::Inbox;
-pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader};
+pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, SyncDelivery};
 pub use schema::SchemaError;
+use work::{Again, Append, Settle, Unpark};
+pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Settlement};
 
 /// What the ledger is opened with.
 #[derive(Debug, Clone)]
@@ -74,98 +79,6 @@ pub enum OpenError {
     },
 }
 
-/// Why an event was not stored. Nothing of it was.
-#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
-pub enum AppendError {
-    /// Too many events wait for the disk.
-    #[error("too many events wait for the disk")]
-    Busy,
-    /// The disk does not take it.
-    #[error("the ledger cannot be written")]
-    Unavailable,
-}
-
-/// An event is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
-    /// Its id; the first one's if it is a duplicate.
-    pub id: EventId,
-    /// Whether the same event was stored before.
-    pub duplicate: bool,
-}
-
-/// An event on its way to the writer.
-#[derive(Debug)]
-pub(in crate::ledger) struct Append {
-    event: Arc<Event>,
-    body: Packed,
-    same: Option<Sameness>,
-    routes: Vec<Arc<str>>,
-    reply: oneshot::Sender<Result<Receipt, AppendError>>,
-}
-
-impl Append {
-    /// Bytes that it adds to a commit.
-    fn bytes(&self) -> usize {
-        self.body.len() + self.event.headers().as_bytes().len()
-    }
-}
-
-/// A due delivery, taken for one attempt. It is pending in the ledger until it is settled.
-#[derive(Debug)]
-pub struct Lease {
-    key: i64,
-    due_at: u64,
-    /// The route's name.
-    pub route: Arc<str>,
-    /// The attempt's number; 1 is the first.
-    pub attempt: u32,
-    event: Option<(EventId, Arc<Event>)>,
-}
-
-impl Lease {
-    /// A number that is the delivery's own.
-    pub fn delivery(&self) -> u64 {
-        self.key.unsigned_abs()
-    }
-}
-
-/// One attempt as it is kept.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// When it began, in milliseconds since 1970.
-    pub started_at: u64,
-    /// How long it took.
-    pub duration: Duration,
-    /// What it came to.
-    pub outcome: Outcome,
-    /// The handler's version: the first half of its file's SHA-256 in hex.
-    pub version: Arc<str>,
-    /// Its log lines as a JSON array; `None` when it wrote none.
-    pub logs: Option<String>,
-}
-
-/// How a leased delivery is settled.
-#[derive(Debug, Clone)]
-pub enum Settlement {
-    /// After an attempt.
-    Attempted(Attempt, Next),
-    /// It cannot run now, for this reason; no attempt is spent.
-    Parked(String),
-}
-
-#[derive(Debug)]
-pub(in crate::ledger) struct Settle {
-    lease: Lease,
-    settlement: Settlement,
-}
-
-/// Parked deliveries of these routes are pending again.
-#[derive(Debug)]
-pub(in crate::ledger) struct Unpark {
-    routes: Vec<Arc<str>>,
-}
-
 /// A handle to the open ledger.
 #[derive(Clone)]
 pub struct Ledger {
@@ -178,10 +91,12 @@ struct Shared {
     bodies: PathBuf,
     stamps: Stamps,
     same: SamenessKey,
+    seen: Arc<Mutex<Seen>>,
+    tag: u32,
+    next_seq: AtomicU64,
     leases: Receiver<Lease>,
     writable: Arc<AtomicBool>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: File,
 }
 
 impl Ledger {
@@ -194,6 +109,7 @@ impl Ledger {
         make_private(&options.data).and_then(|()| make_private(&bodies))?;
         let lock = lock(&options.data)?;
         let file = options.data.join("ledger.db");
+        make_file(&file).map_err(|error| folder(&options.data, error))?;
         let stamps = Stamps::start();
         let inbox = Arc::new(Inbox::default());
         let (to_dispatch, leases) = async_channel::unbounded();
@@ -201,17 +117,20 @@ impl Ledger {
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch).map_err(in_file)?;
         let reader = Reader::new(file.clone(), bodies.clone(), facts.tag);
-        let thread = writer.start(inbox.clone()).map_err(|error| folder(&options.data, error))?;
+        let thread =
+            writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
             inbox,
             reader,
             bodies,
             stamps,
             same: SamenessKey::new(facts.dedupe_key),
+            seen: facts.seen,
+            tag: facts.tag,
+            next_seq: AtomicU64::new(facts.next_seq),
             leases,
             writable: facts.writable,
             writer: Mutex::new(Some(thread)),
-            _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -220,6 +139,12 @@ impl Ledger {
     /// where the id alone does not prove it.
     pub fn sameness(&self, source: &str, id: Option<&str>, body: Option<&[u8]>) -> Sameness {
         self.shared.same.of(source, id, body)
+    }
+
+    /// The id of an event that is about to be stored.
+    pub fn new_id(&self, event: &Event) -> EventId {
+        let seq = self.shared.next_seq.fetch_add(1, Ordering::Relaxed);
+        EventId::new(event.received_at(), self.shared.tag, seq)
     }
 
     /// Stores an event with one delivery for each of `routes`; it is durable when this returns.
@@ -232,10 +157,58 @@ impl Ledger {
         same: Option<Sameness>,
         routes: Vec<Arc<str>>,
     ) -> Result<Receipt, AppendError> {
+        self.store(self.new_id(&event), Arc::new(event), same, None, routes).await
+    }
+
+    /// Stores an event under the id that it was given, with a delivery that is settled already,
+    /// and one for each of `routes`.
+    ///
+    /// # Errors
+    /// Nothing was stored; see [`AppendError`].
+    pub async fn append_settled(
+        &self,
+        id: EventId,
+        event: Arc<Event>,
+        same: Option<Sameness>,
+        settled: Settled,
+        routes: Vec<Arc<str>>,
+    ) -> Result<Receipt, AppendError> {
+        self.store(id, event, same, Some(settled), routes).await
+    }
+
+    async fn store(
+        &self,
+        id: EventId,
+        event: Arc<Event>,
+        same: Option<Sameness>,
+        settled: Option<Settled>,
+        routes: Vec<Arc<str>>,
+    ) -> Result<Receipt, AppendError> {
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { event: Arc::new(event), body, same, routes, reply };
-        self.shared.inbox.append(append).map_err(|_| AppendError::Busy)?;
+        let append = Append { id, event, body, same, settled, routes, reply };
+        self.shared.inbox.append(append)?;
+        durable.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
+    /// The first event of that sameness, if it came in within the window before `now`.
+    pub fn first(&self, same: Sameness, now: u64) -> Option<EventId> {
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).first(same, now)
+    }
+
+    /// Records one more attempt of a delivery that failed on a sync route; it is durable when
+    /// this returns.
+    ///
+    /// # Errors
+    /// Nothing was recorded; see [`AppendError`].
+    pub async fn attempt_again(
+        &self,
+        before: &SyncDelivery,
+        settled: Settled,
+    ) -> Result<(), AppendError> {
+        let (reply, durable) = oneshot::channel();
+        let again = Again { key: before.key, n: before.attempts + 1, settled, reply };
+        self.shared.inbox.again(again);
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
 
@@ -280,13 +253,10 @@ impl Ledger {
         &self.shared.reader
     }
 
-    /// Commits what waits and ends the writer. Events that come later are refused.
+    /// Commits what waits and ends the writer. Events that come later are refused. The last handle
+    /// does so when it is dropped.
     pub fn close(&self) {
-        self.shared.inbox.close();
-        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if writer.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the ledger's writer broke");
-        }
+        self.shared.close();
     }
 
     async fn pack(&self, event: &Event) -> Result<Packed, AppendError> {
@@ -306,6 +276,22 @@ impl Ledger {
     }
 }
 
+impl Shared {
+    fn close(&self) {
+        self.inbox.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the ledger's writer broke");
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn folder(path: &Path, error: io::Error) -> OpenError {
     OpenError::Folder { path: path.to_owned(), error }
 }
@@ -313,6 +299,11 @@ fn folder(path: &Path, error: io::Error) -> OpenError {
 fn make_private(path: &Path) -> Result<(), OpenError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| folder(path, error))
+}
+
+/// Makes the file if there is none; SQLite's other files get the same mode.
+fn make_file(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).mode(0o600).open(path)
 }
 
 fn lock(data: &Path) -> Result<File, OpenError> {

@@ -1,6 +1,5 @@
 //! Reading the ledger: one event for an attempt, and what people ask about.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,11 +10,14 @@ use thiserror::Error;
 
 use super::body;
 use super::schema::{self, ORDINAL_BITS};
-use crate::delivery::State;
+use crate::delivery::{Reply, State};
 use crate::event::{Event, EventId, Headers};
 
 /// Events looked at for one page at the most, whatever the filter lets through.
 const SCANNED_EVENTS: usize = 10_000;
+
+/// Connections kept for the next reads; each may cache 8 MB.
+const IDLE_CONNECTIONS: usize = 8;
 
 /// Why the ledger gives no answer.
 #[derive(Debug, Error)]
@@ -72,6 +74,18 @@ pub struct DeliveryRow {
     pub attempts: Vec<AttemptRow>,
 }
 
+/// A delivery of a sync route, for when its sender asks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncDelivery {
+    pub(super) key: i64,
+    /// Where it stands.
+    pub state: State,
+    /// How many attempts were made of it.
+    pub attempts: u32,
+    /// What its sender was told by the handler; `None`: the source's own answer.
+    pub reply: Option<Reply>,
+}
+
 /// An attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {
@@ -124,28 +138,26 @@ impl Reader {
 
     /// The event number `seq` with its bytes.
     pub(super) fn event(&self, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
-        self.with(|db| {
-            let sql = "SELECT received_at, source, type, secret, attributes, headers, form, body
-                FROM event WHERE seq=?";
-            let mut select = db.prepare_cached(sql)?;
-            let mut rows = select.query([seq])?;
-            let row = rows.next()?.ok_or(ReadError::Missing)?;
-            let received_at = row.get(0)?;
-            let event = Event::restore(
-                row.get(1)?,
-                row.get(2)?,
-                received_at,
-                row.get(3)?,
-                attributes(row.get_ref(4)?.as_str().unwrap_or_default()),
-                Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
-                body::unpack(
-                    &self.bodies,
-                    row.get(6)?,
-                    row.get_ref(7)?.as_blob().unwrap_or_default(),
-                )?,
-            );
-            Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
-        })
+        self.with(|db| self.whole(db, seq))
+    }
+
+    fn whole(&self, db: &Connection, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
+        let sql = "SELECT received_at, source, type, secret, attributes, headers, form, body
+            FROM event WHERE seq=?";
+        let mut select = db.prepare_cached(sql)?;
+        let mut rows = select.query([seq])?;
+        let row = rows.next()?.ok_or(ReadError::Missing)?;
+        let received_at = row.get(0)?;
+        let event = Event::restore(
+            row.get(1)?,
+            row.get(2)?,
+            received_at,
+            row.get(3)?,
+            serde_json::from_str(row.get_ref(4)?.as_str().unwrap_or_default()).unwrap_or_default(),
+            Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
+            body::unpack(&self.bodies, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
+        );
+        Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
     }
 
     /// An event with its bytes, and all that is known of it.
@@ -153,20 +165,43 @@ impl Reader {
     /// # Errors
     /// There is no such event, or the disk does not give it.
     pub fn show(&self, id: EventId) -> Result<(EventRow, Arc<Event>), ReadError> {
-        let seq = id.seq().cast_signed();
-        let (found, event) = self.event(seq)?;
-        if found != id {
-            return Err(ReadError::Missing);
-        }
-        let row = EventRow {
-            id,
-            source: event.source().to_string(),
-            kind: event.kind().to_string(),
-            received_at: event.received_at(),
-            duplicates: 0,
-            deliveries: Vec::new(),
-        };
-        self.with(|db| Ok((fill(db, row)?, event)))
+        self.with(|db| {
+            // One moment for all of it: the writer goes on meanwhile.
+            let _moment = db.unchecked_transaction()?;
+            let (found, event) = self.whole(db, id.seq().cast_signed())?;
+            if found != id {
+                return Err(ReadError::Missing);
+            }
+            let row = EventRow {
+                id,
+                source: event.source().to_string(),
+                kind: event.kind().to_string(),
+                received_at: event.received_at(),
+                duplicates: 0,
+                deliveries: Vec::new(),
+            };
+            Ok((fill(db, row)?, event))
+        })
+    }
+
+    /// An event's delivery on a sync route, if it has one.
+    ///
+    /// # Errors
+    /// The disk does not give it.
+    pub fn sync_delivery(
+        &self,
+        id: EventId,
+        route: &str,
+    ) -> Result<Option<SyncDelivery>, ReadError> {
+        let first = id.seq().cast_signed() << ORDINAL_BITS;
+        let end = first + (1 << ORDINAL_BITS);
+        self.with(|db| {
+            let sql = "SELECT id, state, attempts, status, headers, body FROM delivery
+                LEFT JOIN reply ON reply.delivery=id WHERE id>=? AND id<? AND route=?";
+            let found =
+                db.prepare_cached(sql)?.query_row(params![first, end, route], sync).optional();
+            Ok(found?)
+        })
     }
 
     /// A page of events, newest first.
@@ -220,7 +255,10 @@ impl Reader {
             None => schema::open_reader(&self.file)?,
         };
         let result = read(&db);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS {
+            idle.push(db);
+        }
         result
     }
 }
@@ -239,11 +277,6 @@ impl Filter {
             Some(Some(state)) => event.deliveries.iter().any(|delivery| delivery.state == state),
         }
     }
-}
-
-fn attributes(json: &str) -> Vec<(String, String)> {
-    let map: BTreeMap<String, String> = serde_json::from_str(json).unwrap_or_default();
-    map.into_iter().collect()
 }
 
 /// Adds an event's duplicates, deliveries and attempts.
@@ -314,4 +347,17 @@ fn attempt(row: &Row<'_>, n: u32, column: usize) -> rusqlite::Result<AttemptRow>
         version: row.get(column + 4)?,
         logs: row.get(column + 5)?,
     })
+}
+
+fn sync(row: &Row<'_>) -> rusqlite::Result<SyncDelivery> {
+    let reply = match row.get(3)? {
+        None => None,
+        Some(status) => {
+            let fields = Headers::restore(row.get_ref(4)?.as_blob()?);
+            let headers = fields.iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
+            Some(Reply { status, headers: headers.collect(), body: row.get(5)? })
+        }
+    };
+    let state = State::from_name(row.get_ref(1)?.as_str()?).unwrap_or(State::Parked);
+    Ok(SyncDelivery { key: row.get(0)?, state, attempts: row.get(2)?, reply })
 }

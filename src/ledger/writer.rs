@@ -1,21 +1,23 @@
 //! The one thread that writes: it commits what waits in groups, answers when the disk has it,
 //! and leases what is due.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::apply::{self, AT_ONCE, Due, Moved, NEVER};
+use super::apply::{self, Moved};
 use super::body::Packed;
 use super::dedupe::{Sameness, Seen};
 use super::inbox::{Batch, Inbox};
 use super::leases::{Handover, Leases};
+use super::queue::{self, AT_ONCE, Due};
 use super::schema::{self, SchemaError};
 use super::{Append, AppendError, Lease, Options, Receipt, Settle, Unpark};
 use crate::clock::{Stamps, millis, wall_ms};
@@ -23,7 +25,7 @@ use crate::delivery::State;
 use crate::event::EventId;
 use crate::metrics::Metrics;
 
-/// How long to leave a disk alone that refused a commit.
+/// How long to wait before a disk that failed is tried again.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// What others need to know of the ledger's file.
@@ -33,6 +35,10 @@ pub struct Facts {
     pub tag: u32,
     /// The key of its sameness hashes.
     pub dedupe_key: [u8; 16],
+    /// The number of the next event.
+    pub next_seq: u64,
+    /// The ids that are remembered.
+    pub seen: Arc<Mutex<Seen>>,
     /// Whether the last commit succeeded, kept up to date by the writer.
     pub writable: Arc<AtomicBool>,
 }
@@ -43,9 +49,7 @@ pub struct Writer {
     db: Option<Connection>,
     stamps: Stamps,
     metrics: Metrics,
-    tag: u32,
-    next_seq: u64,
-    seen: Seen,
+    seen: Arc<Mutex<Seen>>,
     counts: Moved,
     leases: Leases,
     to_dispatch: Sender<Lease>,
@@ -66,28 +70,24 @@ pub fn open(
     to_dispatch: Sender<Lease>,
 ) -> Result<(Writer, Facts), SchemaError> {
     let db = schema::open_writer(file)?;
-    apply::pull_in(&db, stamps.now().saturating_add(millis(options.longest_wait)))?;
+    queue::pull_in(&db, stamps.now().saturating_add(millis(options.longest_wait)))?;
+    let tag = schema::value(&db, "tag")?;
+    let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
+    remember(&db, &mut seen, tag, options.dedupe_window)?;
     let facts = Facts {
-        tag: schema::value(&db, "tag")?,
+        tag,
         dedupe_key: schema::value(&db, "dedupe_key")?,
+        next_seq: schema::last_seq(&db)? + 1,
+        seen: Arc::new(Mutex::new(seen)),
         writable: Arc::new(AtomicBool::new(true)),
     };
-    let mut counts = Moved::default();
-    counts.pending = schema::value(&db, State::Pending.name())?;
-    counts.done = schema::value(&db, State::Done.name())?;
-    counts.dead = schema::value(&db, State::Dead.name())?;
-    counts.parked = schema::value(&db, State::Parked.name())?;
-    let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
-    remember(&db, &mut seen, facts.tag, options.dedupe_window)?;
     let writer = Writer {
         file: file.to_owned(),
         stamps,
         metrics: metrics.clone(),
-        tag: facts.tag,
-        next_seq: schema::last_seq(&db)? + 1,
+        counts: apply::counts(&db)?,
         db: Some(db),
-        seen,
-        counts,
+        seen: facts.seen.clone(),
         leases: Leases::new(),
         to_dispatch,
         unpark: Vec::new(),
@@ -124,14 +124,20 @@ struct Done {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread, which holds `lock` until the file is closed.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(mut self, inbox: Arc<Inbox>) -> io::Result<JoinHandle<()>> {
+    pub fn start(mut self, inbox: Arc<Inbox>, lock: File) -> io::Result<JoinHandle<()>> {
         thread::Builder::new().name("ledger".to_owned()).spawn(move || {
             let _unwinding = AbortOnUnwind;
             while self.turn(&inbox) {}
+            if !self.unsettled.is_empty() {
+                let attempts = self.unsettled.len();
+                tracing::warn!(attempts, "not recorded: they are made again after the next start");
+            }
+            drop(self);
+            drop(lock);
         })
     }
 
@@ -141,7 +147,7 @@ impl Writer {
         let last = batch.last;
         batch.settles.splice(0..0, self.unsettled.drain(..));
         self.unpark.extend(batch.unpark.drain(..).map(|Unpark { routes }| (routes, i64::MIN)));
-        if !batch.is_empty() || !self.unpark.is_empty() {
+        if !batch.is_empty() || !self.unpark.is_empty() || self.db.is_none() {
             self.commit(batch);
         }
         self.lease_from_queue();
@@ -151,11 +157,11 @@ impl Writer {
 
     /// When to go on although nothing new comes in.
     fn look_again(&mut self) -> Option<Instant> {
-        if !self.unsettled.is_empty() {
+        if self.db.is_none() {
             return Some(Instant::now() + AFTER_FAILURE);
         }
         let now = self.stamps.now();
-        if !self.unpark.is_empty() || (self.db.is_some() && self.leases.wanted(now) > 0) {
+        if !self.unpark.is_empty() || self.leases.wanted(now) > 0 {
             return Some(Instant::now());
         }
         let at = self.leases.look_again_at()?;
@@ -164,17 +170,27 @@ impl Writer {
 
     fn commit(&mut self, mut batch: Batch) {
         let result = self.transact(&batch);
-        self.writable.store(result.is_ok(), Ordering::Relaxed);
+        let was_writable = self.writable.swap(result.is_ok(), Ordering::Relaxed);
         match result {
-            Ok(done) => self.committed(batch, done),
+            Ok(done) => {
+                if !was_writable {
+                    tracing::info!("the ledger can be written again");
+                }
+                self.committed(batch, done);
+            }
             Err(error) => {
-                tracing::error!(%error, "the ledger cannot be written");
+                if was_writable {
+                    tracing::error!(%error, "the ledger cannot be written");
+                }
                 self.metrics.commit_failures.inc();
                 // The file is opened anew before the next commit: a connection that failed to
                 // write must not be trusted with what it remembers of its pages.
                 self.db = None;
                 for append in batch.appends.drain(..) {
                     let _gone = append.reply.send(Err(AppendError::Unavailable));
+                }
+                for again in batch.again.drain(..) {
+                    let _gone = again.reply.send(Err(AppendError::Unavailable));
                 }
                 self.unsettled = batch.settles;
             }
@@ -184,16 +200,25 @@ impl Writer {
     fn transact(&mut self, batch: &Batch) -> Result<Done, SchemaError> {
         let mut db = match self.db.take() {
             Some(db) => db,
-            None => schema::open_writer(&self.file)?,
+            None => self.reopen()?,
         };
         let mut done = Done::default();
         let applied = self.apply(&mut db, batch, &mut done);
         if applied.is_err() {
-            self.seen.take_back(done.remembered);
+            self.seen().take_back(done.remembered);
         }
         applied?;
         self.db = Some(db);
         Ok(done)
+    }
+
+    /// Opens the file anew. A commit that was reported as failed may be in it nevertheless, so it
+    /// is asked again what it holds.
+    fn reopen(&mut self) -> Result<Connection, SchemaError> {
+        let db = schema::open_writer(&self.file)?;
+        self.counts = apply::counts(&db)?;
+        self.leases.behind();
+        Ok(db)
     }
 
     fn apply(
@@ -218,6 +243,9 @@ impl Writer {
                 done.fresh.push((place, receipt.id));
             }
         }
+        for again in &batch.again {
+            apply::again(&group, again, &mut done.moved)?;
+        }
         if let Some((routes, after)) = self.unpark.last() {
             done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
         }
@@ -233,20 +261,21 @@ impl Writer {
     ) -> rusqlite::Result<Receipt> {
         let at = append.event.received_at();
         if let Some(same) = append.same
-            && let Some(id) = self.seen.first(same, at)
+            && let Some(id) = self.seen().first(same, at)
         {
             apply::duplicate(db, id.seq())?;
             return Ok(Receipt { id, duplicate: true });
         }
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        apply::append(db, seq, append, &mut done.moved)?;
-        let id = EventId::new(at, self.tag, seq);
+        apply::append(db, append, &mut done.moved)?;
         if let Some(same) = append.same {
-            self.seen.insert(same, id, at);
+            self.seen().insert(same, append.id, at);
             done.remembered += 1;
         }
-        Ok(Receipt { id, duplicate: false })
+        Ok(Receipt { id: append.id, duplicate: false })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells everyone what is on disk now.
@@ -272,6 +301,9 @@ impl Writer {
         for (append, receipt) in batch.appends.into_iter().zip(done.receipts) {
             let _gone = append.reply.send(Ok(receipt));
         }
+        for again in batch.again {
+            let _gone = again.reply.send(Ok(()));
+        }
     }
 
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
@@ -281,52 +313,35 @@ impl Writer {
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
         for (ordinal, route) in append.routes.iter().enumerate() {
-            let key = apply::delivery_key(id.seq(), ordinal);
+            let key = apply::delivery_key(id.seq(), append.first_waiting() + ordinal);
             let event = match self.leases.fresh(key, append.event.body().len()) {
                 Handover::WithEvent => Some((id, append.event.clone())),
                 Handover::KeyOnly => None,
                 Handover::Queued => continue,
             };
-            self.hand_over(Lease { key, due_at: 0, route: route.clone(), attempt: 1, event });
+            self.hand_over(Lease { key, due_at: AT_ONCE, route: route.clone(), attempt: 1, event });
         }
     }
 
-    /// Leases what the queue holds and is due, fresh ones and retries in turn, so that neither
-    /// waits for the end of the other.
+    /// Leases what the queue holds and is due.
     fn lease_from_queue(&mut self) {
         let now = self.stamps.now();
         let wanted = self.leases.wanted(now);
         let Some(db) = self.db.as_ref().filter(|_| wanted > 0) else { return };
-        let limit = self.leases.count() + wanted;
-        let read = apply::queued(db, AT_ONCE, AT_ONCE, limit)
-            .and_then(|fresh| Ok((fresh, apply::queued(db, AT_ONCE + 1, NEVER, limit)?)));
-        let (fresh, later) = match read {
-            Ok(read) => read,
+        let found = match queue::due(db, now, self.leases.count() + wanted) {
+            Ok(found) => found,
             Err(error) => {
                 tracing::error!(%error, "the ledger's queue cannot be read");
-                self.leases.due(now + millis(AFTER_FAILURE));
-                self.leases.read(true, None);
+                self.leases.read(true, Some(now + millis(AFTER_FAILURE)));
                 return;
             }
         };
-        let more = fresh.len() == limit || later.len() == limit;
-        let (due, later): (Vec<Due>, Vec<Due>) =
-            later.into_iter().partition(|row| row.due_at <= now);
-        let next_due = later.first().map(|row| row.due_at);
-        let mut turns =
-            in_turn(fresh, due).filter(|row| !self.leases.is_out(row.delivery)).collect::<Vec<_>>();
-        let all = turns.len() <= wanted && !more;
-        turns.truncate(wanted);
-        self.leases.read(all, next_due);
-        for Due { due_at, delivery, route, attempt } in turns {
-            self.leases.queued(delivery);
-            self.hand_over(Lease {
-                key: delivery,
-                due_at,
-                route: route.into(),
-                attempt,
-                event: None,
-            });
+        let is_free = |due: &Due| !self.leases.is_out(due.delivery);
+        let free: Vec<Due> = found.due.into_iter().filter(is_free).collect();
+        self.leases.read(free.len() <= wanted && !found.more, found.next);
+        for Due { due_at, delivery: key, route, attempt } in free.into_iter().take(wanted) {
+            self.leases.queued(key);
+            self.hand_over(Lease { key, due_at, route: route.into(), attempt, event: None });
         }
     }
 
@@ -342,19 +357,9 @@ impl Writer {
             self.metrics.deliveries.with_label_values(&[name]).set(count);
         }
         self.metrics.deliveries.with_label_values(&[State::Leased.name()]).set(leased);
-        let horizon = self.seen.horizon(wall_ms());
+        let horizon = self.seen().horizon(wall_ms());
         self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
     }
-}
-
-/// One of each in turn, then the rest of the longer.
-fn in_turn(fresh: Vec<Due>, due: Vec<Due>) -> impl Iterator<Item = Due> {
-    let (mut fresh, mut due) = (fresh.into_iter(), due.into_iter());
-    let mut flip = false;
-    std::iter::from_fn(move || {
-        flip = !flip;
-        if flip { fresh.next().or_else(|| due.next()) } else { due.next().or_else(|| fresh.next()) }
-    })
 }
 
 /// A writer that broke leaves events waiting for ever and a memory that nobody can trust; what

@@ -27,6 +27,15 @@ impl Encoding {
         self.bytes(text, true)
     }
 
+    /// The text that stands for `bytes`: hex in lower case, base64 padded.
+    pub(super) fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => hex::encode(bytes),
+            Self::Base64 => base64(&STANDARD, false).encode(bytes),
+            Self::Base64Url => base64(&URL_SAFE, false).encode(bytes),
+        }
+    }
+
     fn bytes(self, text: &str, trailing_bits: bool) -> Option<Vec<u8>> {
         match self {
             Self::Hex => hex::decode(text).ok(),

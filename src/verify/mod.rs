@@ -12,6 +12,7 @@ pub mod presets;
 mod refusal;
 mod secret;
 mod spec_error;
+mod unsignable;
 mod verifier;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use location::{EventId, Location};
 pub use refusal::Refusal;
 pub use secret::{Secret, SecretEncoding, SecretError, SecretForm, Window};
 pub use spec_error::SpecError;
+pub use unsignable::Unsignable;
 pub use verifier::{Verified, Verifier, VerifierError};
 
 use self::hmac::Hmac;

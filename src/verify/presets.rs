@@ -166,7 +166,12 @@ pub fn find(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }
 
+/// All of them, sorted by name.
+pub fn all() -> impl Iterator<Item = &'static Preset> {
+    PRESETS.iter()
+}
+
 /// All names, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    PRESETS.iter().map(|preset| preset.name)
+    all().map(|preset| preset.name)
 }

@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use super::hmac::{Hmac, Keyring};
-use super::{Refusal, Request, Scheme, Secret};
+use super::{Refusal, Request, Scheme, Secret, Unsignable};
 use http::{HeaderMap, HeaderName};
 use thiserror::Error;
 
@@ -84,9 +84,28 @@ impl Verifier {
         Ok(Verified { request, secret_index })
     }
 
-    /// The headers that carry signatures: not for people's eyes.
-    pub fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.hmac().into_iter().flat_map(Hmac::signature_headers)
+    /// Signs a request as the source's sender does, with the first secret in force: adds the
+    /// signature and whatever headers it covers. A signed header that only the sender could fill,
+    /// such as a message id, gets `id`. What this signs, [`Self::verify`] accepts.
+    ///
+    /// # Errors
+    /// The signature does not stand in a header, what is signed is not there, or no secret counts
+    /// at this time.
+    pub fn sign(
+        &self,
+        request: &mut Request,
+        id: &str,
+        now_unix_ms: i64,
+    ) -> Result<(), Unsignable> {
+        match &self.0 {
+            Bound::Hmac(hmac, keys) => hmac.sign(keys, request, id, now_unix_ms),
+            Bound::Unsigned => Ok(()),
+        }
+    }
+
+    /// The names of the headers and query parameters that carry signatures: not for people's eyes.
+    pub fn signature_names(&self) -> impl Iterator<Item = &str> {
+        self.hmac().into_iter().flat_map(Hmac::signature_names)
     }
 
     /// Whether a verified request's header of that name is what the sender signed.

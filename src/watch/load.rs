@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::look::{Seen, look};
 use crate::admin::Guard;
 use crate::config::{Config, Diagnostics, SecretText, Server, Severity};
-use crate::handler::{self, Compiler, Handlers, LoadError, Plugins, Settings};
+use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Settings};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::reload::Report;
@@ -97,8 +97,8 @@ impl Loader {
     /// Looks at all files that matter.
     pub fn look(&self) -> Seen {
         let folder = &self.server.plugins;
-        let modules = self.settings.keys().flat_map(|name| handler::files(folder, name));
-        look(self.files.iter().cloned().chain(modules))
+        let files = self.settings.keys().flat_map(|name| handler::files(folder, name));
+        look(self.files.iter().cloned().chain(files))
     }
 
     /// Whether that look saw other files than the last load.
@@ -152,12 +152,12 @@ impl Loader {
     async fn load(&mut self, rules: Option<Rules>, again: bool, mut report: Report) -> Report {
         self.look_before_reading();
         let last = self.shared.current.load_full();
-        let plugins = Plugins {
+        let modules = Modules {
             folder: &self.server.plugins,
-            module_bytes: self.server.ceilings.module,
+            bytes: self.server.ceilings.module,
             compiler: &self.compiler,
         };
-        let handlers = last.handlers.next(&plugins, self.settings.clone(), again).await;
+        let handlers = last.handlers.next(&modules, self.settings.clone(), again).await;
         let next = Arc::new(match rules {
             Some((sources, routes)) => Snapshot::new(sources, routes, handlers),
             None => last.with_handlers(handlers),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src/`, by folder or file.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 24] = [
     ("main", 11),
     ("cli", 10),
     ("app", 9),
@@ -20,8 +20,10 @@ const FLOORS: [(&str, u32); 22] = [
     ("handler", 4),
     ("route", 4),
     ("delivery", 3),
+    ("condition", 3),
     ("event", 2),
     ("verify", 1),
+    ("document", 1),
     ("server", 0),
     ("clock", 0),
     ("metrics", 0),

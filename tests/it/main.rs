@@ -1,11 +1,35 @@
 //! The whole program over real sockets, and the house's own rules.
 
+mod admin;
+mod bodies;
+mod cli;
+mod command_line;
+mod commands;
 mod compile;
+mod conditions;
+mod crash;
+mod duplicates;
+mod events_api;
+mod floods;
+mod hostile_handlers;
+mod hostile_senders;
+mod http;
 mod layers;
 mod letters;
+mod lifecycle;
 mod main_job;
+mod modules;
+mod outcomes;
+mod privacy;
 mod reload;
 mod reload_config;
 mod reload_often;
+mod sandbox;
+mod senders;
+mod sync;
+mod transport;
+mod unauthorized;
 mod wat;
+mod wat_commands;
+mod wire;
 mod yard;

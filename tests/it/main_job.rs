@@ -70,21 +70,48 @@ fn the_same_event_again_is_a_duplicate_even_after_a_restart() {
     assert_eq!(event["deliveries"].as_array().unwrap().len(), 1);
 }
 
-#[test]
-fn the_projects_own_configuration_works_as_it_is() {
+/// The project's router.toml with these of its plugins, built and running.
+fn projects_own(plugins: &[&str]) -> Yard {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let handler = root.join("plugins/job-report");
-    let built = Command::new(root.join("plugins/build.sh")).arg(&handler).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let text = std::fs::read_to_string(root.join("router.toml")).unwrap();
     let text =
         text.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:8081", "127.0.0.1:0");
     let mut yard = Yard::new("");
     std::fs::write(yard.path("router.toml"), text).unwrap();
-    std::fs::copy(handler.with_extension("wasm"), yard.path("plugins/job-report.wasm")).unwrap();
+    for plugin in plugins {
+        let folder = root.join("plugins").join(plugin);
+        let built = Command::new(root.join("plugins/build.sh")).arg(&folder).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        yard.plugin(
+            &format!("{plugin}.wasm"),
+            std::fs::read(folder.with_extension("wasm")).unwrap(),
+        );
+    }
     yard.run();
+    yard
+}
+
+#[test]
+fn the_projects_own_configuration_works_as_it_is() {
+    let yard = projects_own(&["job-report"]);
     let job = r#"{"tenant":"1414_1","flow_id":"F","status":"JOB_COMPLETED","error":null,"metrics":{"recordCount":{"Lead":2,"User":1}}}"#;
     let event = yard.until(&id(&yard.hotglue("try-hookyard", job)), "done");
     let line = event["deliveries"][0]["attempts"][0]["logs"][0]["message"].as_str().unwrap();
     assert!(line.contains("3 records (Lead 2, User 1)"), "{line}");
+}
+
+#[test]
+#[ignore = "needs Go"]
+fn the_example_written_in_go_reports_what_was_discovered() {
+    let yard = projects_own(&["discover-report"]);
+    let found =
+        r#"{"tenant":"1414_1","flow_id":"F","status":"DISCOVER_FAILED","connector":"salesforce"}"#;
+    let event = yard.until(&id(&yard.hotglue("try-hookyard", found)), "done");
+    let line = event["deliveries"][0]["attempts"][0]["logs"][0]["message"].as_str().unwrap();
+    assert_eq!(line, "1414_1 · F: DISCOVER_FAILED salesforce");
+    let broken = r#"{"status":"DISCOVER_FAILED","tenant":7}"#;
+    let event = yard.until(&id(&yard.hotglue("try-hookyard", broken)), "dead");
+    let attempt = &event["deliveries"][0]["attempts"][0];
+    assert_eq!(attempt["outcome"], "reject");
+    assert!(attempt["error"].as_str().unwrap().starts_with("not a hotglue discover event: "));
 }

@@ -294,16 +294,19 @@ pub fn hotglue_signature(secret: &str, body: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// The wasm of a guest of `tests/fixtures/handlers` that is written in Rust, built once.
+/// The wasm of the guest `probe`, built once.
 pub fn probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
-    PROBE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folder = root.join("tests/fixtures/handlers/probe");
-        let build = Command::new(root.join("plugins/build.sh")).arg(&folder).output().unwrap();
-        assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-        folder.with_extension("wasm")
-    })
+    PROBE.get_or_init(|| guest("probe"))
+}
+
+/// Builds a guest of `tests/fixtures/handlers` that is written in Rust, and gives its wasm.
+pub fn guest(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("tests/fixtures/handlers").join(name);
+    let build = Command::new(root.join("plugins/build.sh")).arg(&folder).output().unwrap();
+    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    folder.with_extension("wasm")
 }
 
 pub fn connect(to: SocketAddr) -> TcpStream {

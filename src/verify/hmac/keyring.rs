@@ -43,7 +43,7 @@ impl Keyring {
         signatures: &[Vec<u8>],
         now_unix_ms: i64,
     ) -> Result<usize, Refusal> {
-        let in_force = |(_, key): &(usize, &Key)| key.secret.window().contains(now_unix_ms);
+        let in_force = |(_, key): &(usize, &Key)| key.is_in_force(now_unix_ms);
         let mut verdict = Err(Refusal::NoSecretInForce);
         for (index, key) in self.0.iter().enumerate().filter(in_force) {
             let tag = key.tag(content);
@@ -57,9 +57,19 @@ impl Keyring {
         }
         verdict
     }
+
+    /// The signature of `content` under the first secret in force.
+    pub(super) fn sign(&self, content: &[Piece<'_>], now_unix_ms: i64) -> Result<Vec<u8>, Refusal> {
+        let key = self.0.iter().find(|key| key.is_in_force(now_unix_ms));
+        key.map(|key| key.tag(content)).ok_or(Refusal::NoSecretInForce)
+    }
 }
 
 impl Key {
+    fn is_in_force(&self, now_unix_ms: i64) -> bool {
+        self.secret.window().contains(now_unix_ms)
+    }
+
     fn tag(&self, content: &[Piece<'_>]) -> Vec<u8> {
         let mut state = self.state.clone();
         for piece in content {

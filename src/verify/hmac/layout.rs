@@ -1,12 +1,13 @@
 //! One family of header names: where it has the signature, and what that signs.
 
 use super::content::{Content, Piece, Terms};
-use super::place::{Facts, Place};
+use super::keyring::Keyring;
+use super::place::{Facts, Place, set_header};
 use super::signature::Signature;
 use super::spec::{HmacSpec, LayoutSpec};
 use super::timestamp::Timestamp;
 use crate::verify::head::Head;
-use crate::verify::{Refusal, Request, SpecError};
+use crate::verify::{Refusal, Request, SpecError, Unsignable};
 use http::{HeaderMap, HeaderName};
 
 #[derive(Debug)]
@@ -43,8 +44,8 @@ impl Layout {
         Ok(Self { signature, timestamp, content })
     }
 
-    pub fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.signature.headers()
+    pub fn signature_names(&self) -> impl Iterator<Item = &str> {
+        self.signature.names()
     }
 
     pub fn covers_header(&self, name: &HeaderName) -> bool {
@@ -96,5 +97,37 @@ impl Layout {
             timestamp.check(&facts, now_unix_ms)?;
         }
         Ok(Claim { signatures, content: self.content.fill(&facts, request)? })
+    }
+
+    /// Adds what the sender adds: the time, an id wherever one is signed and missing, and the
+    /// signature of it all.
+    pub fn sign(
+        &self,
+        keys: &Keyring,
+        request: &mut Request,
+        id: &str,
+        now_unix_ms: i64,
+    ) -> Result<(), Unsignable> {
+        let header = self.signature.header()?;
+        let now = self.timestamp.as_ref().map(|timestamp| timestamp.write(now_unix_ms));
+        let timed = self.timestamp.iter().map(|timestamp| &timestamp.place).zip(now.as_deref());
+        let signed = self.content.places().map(|place| (place, id));
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        for (place, text) in timed.chain(signed) {
+            match place {
+                Place::Header(name) if !request.headers.contains_key(name) => {
+                    set_header(request, name, text)?;
+                }
+                Place::Field(key) if !fields.iter().any(|(known, _)| known == key) => {
+                    fields.push((key, text));
+                }
+                // What the query and the body hold is the caller's.
+                _ => {}
+            }
+        }
+        let head = Head { headers: &request.headers, target: &request.target };
+        let facts = Facts { head, fields: fields.clone(), body: &request.body };
+        let tag = keys.sign(&self.content.fill(&facts, request)?, now_unix_ms)?;
+        set_header(request, header, &self.signature.write(&tag, &fields))
     }
 }

@@ -15,9 +15,9 @@ pub use spec::{
 };
 
 use self::layout::Layout;
-use self::place::header_name;
+use self::place::{header_name, set_header};
 use super::head::Head;
-use super::{Refusal, Request, Secret, SecretEncoding, SecretForm, SpecError};
+use super::{Refusal, Request, Secret, SecretEncoding, SecretForm, SpecError, Unsignable};
 use http::{HeaderMap, HeaderName};
 
 /// A checked HMAC scheme.
@@ -54,8 +54,8 @@ impl Hmac {
         SecretForm { encoding: self.secret_encoding, strip_prefix: self.strip_prefix.as_deref() }
     }
 
-    pub(super) fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.layouts().flat_map(Layout::signature_headers)
+    pub(super) fn signature_names(&self) -> impl Iterator<Item = &str> {
+        self.layouts().flat_map(Layout::signature_names)
     }
 
     /// A header of either layout is signed in every request that has it: see [`Self::present`].
@@ -86,6 +86,20 @@ impl Hmac {
             verdict = Ok(keys.matching(&claim.content, &claim.signatures, now_unix_ms)?);
         }
         verdict
+    }
+
+    /// Signs in the main layout with the first of `keys` in force.
+    pub(super) fn sign(
+        &self,
+        keys: &Keyring,
+        request: &mut Request,
+        id: &str,
+        now_unix_ms: i64,
+    ) -> Result<(), Unsignable> {
+        for (name, value) in &self.require_headers {
+            set_header(request, name, value)?;
+        }
+        self.layout.sign(keys, request, id, now_unix_ms)
     }
 
     fn layouts(&self) -> impl Iterator<Item = &Layout> {

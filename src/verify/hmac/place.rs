@@ -2,8 +2,8 @@
 
 use crate::pointer::{self, Pointer};
 use crate::verify::head::Head;
-use crate::verify::{Refusal, SpecError};
-use http::HeaderName;
+use crate::verify::{Refusal, Request, SpecError, Unsignable};
+use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -52,6 +52,14 @@ impl Place {
         }
     }
 
+    /// The name of the query parameter that it is.
+    pub fn query_key(&self) -> Option<&str> {
+        match self {
+            Self::Query(key) => Some(key),
+            _ => None,
+        }
+    }
+
     pub fn is_in_body(&self) -> bool {
         matches!(self, Self::Body(_))
     }
@@ -59,6 +67,17 @@ impl Place {
 
 pub(super) fn header_name(field: &'static str, name: &str) -> Result<HeaderName, SpecError> {
     name.parse().map_err(|_| SpecError::new(field, format!("`{name}` is not the name of a header")))
+}
+
+/// Puts a header into a request that is about to be sent.
+pub(super) fn set_header(
+    request: &mut Request,
+    name: &HeaderName,
+    value: &str,
+) -> Result<(), Unsignable> {
+    let value = HeaderValue::from_str(value).map_err(|_| Unsignable::Header(name.clone()))?;
+    request.headers.insert(name, value);
+    Ok(())
 }
 
 impl fmt::Display for Place {

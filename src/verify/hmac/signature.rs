@@ -3,7 +3,7 @@
 use super::place::{Facts, Place, header_name};
 use super::spec::{Digest, SignatureAt, SignatureSpec};
 use crate::verify::head::Head;
-use crate::verify::{Encoding, Refusal, SpecError};
+use crate::verify::{Encoding, Refusal, SpecError, Unsignable};
 use http::HeaderName;
 
 /// How many signatures of one request are looked at.
@@ -56,6 +56,37 @@ impl Signature {
             _ => None,
         });
         in_places.chain(headers)
+    }
+
+    /// The names of the headers and query parameters that it may stand in.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let query = match &self.source {
+            Source::Whole { places, .. } => places.iter().find_map(Place::query_key),
+            Source::Fields { .. } => None,
+        };
+        self.headers().map(HeaderName::as_str).chain(query)
+    }
+
+    /// The header that a sender writes the signature into.
+    pub fn header(&self) -> Result<&HeaderName, Unsignable> {
+        let place = if self.is_in_body() { "body" } else { "query" };
+        self.headers().next().ok_or(Unsignable::Place(place))
+    }
+
+    /// That header's value: the signature, with `fields` before it in a `kv` header.
+    pub fn write(&self, tag: &[u8], fields: &[(&str, &str)]) -> String {
+        let tag = self.encoding.encode(tag);
+        match &self.source {
+            Source::Whole { prefixes, .. } => {
+                prefixes.iter().take(1).map(String::as_str).chain([&*tag]).collect()
+            }
+            Source::Fields { item_separators, kv_separator, key, .. } => {
+                let all = fields.iter().copied().chain([(&**key, &*tag)]);
+                let items: Vec<_> =
+                    all.map(|(key, value)| [key, kv_separator, value].concat()).collect();
+                items.join(&String::from_iter(item_separators.first()))
+            }
+        }
     }
 
     /// The fields of a `kv` header; none otherwise.

@@ -2,8 +2,9 @@
 
 use super::place::{Facts, Place};
 use super::spec::{TimeFormat, TimestampAt, TimestampSpec};
+use crate::clock;
 use crate::verify::{Refusal, SpecError};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Where the timestamp is, and the check on it.
 #[derive(Debug)]
@@ -48,6 +49,11 @@ impl Timestamp {
             _ => Ok(()),
         }
     }
+
+    /// The time as this scheme's sender writes it.
+    pub fn write(&self, now_unix_ms: i64) -> String {
+        self.format.write(now_unix_ms)
+    }
 }
 
 impl TimeFormat {
@@ -62,6 +68,17 @@ impl TimeFormat {
                     httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
                 i64::try_from(since.as_millis()).ok()
             }
+        }
+    }
+
+    /// The text for a time in milliseconds since 1970.
+    fn write(self, unix_ms: i64) -> String {
+        let ms = u64::try_from(unix_ms).unwrap_or(0);
+        match self {
+            Self::Unix => (ms / 1000).to_string(),
+            Self::UnixMs => ms.to_string(),
+            Self::Rfc3339 => clock::rfc3339(ms),
+            Self::HttpDate => httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(ms)),
         }
     }
 }
@@ -156,6 +173,15 @@ mod tests {
                 "2020-01-01T00:00:0é0",
             ],
         );
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        for name in TimeFormat::NAMES {
+            let format = TimeFormat::from_name(name).unwrap();
+            let text = format.write(1_700_000_000_000);
+            assert_eq!(format.parse(&text), Some(1_700_000_000_000), "{name}: {text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod aliases;
 mod presets;
 mod properties;
 mod rules;
+mod signing;
 mod vectors;
 
 use super::hmac::*;

@@ -1,0 +1,3 @@
+module discover-report
+
+go 1.21

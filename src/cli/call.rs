@@ -1,0 +1,199 @@
+//! `hookyard call`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failed};
+use super::{input, plugins};
+use crate::clock::{millis, wall_ms};
+use crate::config::{Config, duration};
+use crate::delivery::Outcome;
+use crate::event::{Event, EventId, UNTYPED};
+use crate::handler::{Call, Called, Handler};
+use crate::text::printable;
+use crate::verify::{Request, Scheme, Verifier};
+
+/// The name of the route that there is not, and of the source unless one is given.
+const CALL: &str = "call";
+
+const EXAMPLES: &str = "\
+Examples:
+  echo '{\"tenant\":\"1414_1\",\"flow_id\":\"F\",\"status\":\"JOB_CREATED\"}' > job.json
+  hookyard call job-report --body job.json
+  hookyard call job-report --body job.json --source hotglue --timeout 1s
+  hookyard call plugins/job-report.wasm --body job.json --header 'X-Try: yes' --json
+
+With --json it prints {\"handler\", \"version\", \"outcome\", \"status\", \"after_ms\", \"error\", \"wall_ms\",
+\"cpu_ms\", \"peak_memory\", \"logs\": [{\"level\", \"message\"}]}; peak_memory is in bytes.";
+
+/// Call a handler once, here and now: no server, no signature, nothing stored.
+///
+/// It has the limits and the config of its table in router.toml. Shows the outcome, the log, wall
+/// and CPU time, and the peak of its memories. Exits with 0 if the outcome is ack or reply.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The name of a handler in `plugins`, or the path of a .wasm or .wat file.
+    handler: String,
+    /// The event's body, byte for byte; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    body: PathBuf,
+    /// The event type. Default: what the source finds in the event, or `event`.
+    #[arg(long, value_name = "TYPE")]
+    event: Option<String>,
+    /// The source that the event seems to come from.
+    #[arg(long, default_value = CALL, value_name = "NAME")]
+    source: String,
+    /// A header of the event; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Wall time that it may take.
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    timeout: Duration,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue)> {
+    let (name, value) = text.split_once(':').context("a header is `name: value`")?;
+    Ok((name.trim().parse()?, value.trim().parse()?))
+}
+
+/// Makes one attempt, and shows what it came to.
+pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
+    let (config, _) = input::config(config)?;
+    let handler = load(&config, &args.handler)?;
+    let event = event(&config, args)?;
+    let id = EventId::new(event.received_at(), 0, 0).to_string();
+    let call = Call { id: &id, event: &event, route: &Arc::from(CALL), attempt: 1 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.context("cannot start")?;
+    let began = Instant::now();
+    let called = runtime.block_on(handler.call(call, args.timeout));
+    let tried = Tried { handler: &handler, called, wall: began.elapsed() };
+    let is_good = matches!(tried.called.outcome, Outcome::Ack | Outcome::Reply(_));
+    if args.json {
+        Ok(Answer::json(&tried.as_json(&args.handler), is_good))
+    } else {
+        Ok(Answer::new(tried.shown(), is_good))
+    }
+}
+
+/// The handler of that name, or in that file.
+fn load(config: &Config, handler: &str) -> Result<Arc<Handler>, Failed> {
+    let plugins = config.plugins();
+    let path = Path::new(handler);
+    let is_file = path.extension().is_some_and(|end| end == "wasm" || end == "wat");
+    let (folder, name) = if is_file {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        (path.parent().unwrap_or(path), stem.into_owned())
+    } else {
+        (plugins.folder.as_path(), handler.to_owned())
+    };
+    let handlers = plugins::load(&plugins, folder, BTreeSet::from([name.clone()]))?;
+    let file = plugins::file(folder, &name);
+    match handlers.get(&name) {
+        Some(Ok(handler)) => Ok(handler.clone()),
+        Some(Err(error)) => Err(Failed::about(&file, &error.to_string())),
+        None => Err(Failed::about(&file, "there is no such file, and no .wat beside it")),
+    }
+}
+
+/// An event that nobody signed: the operator says that it is one, as for an unsigned source.
+fn event(config: &Config, args: &Args) -> Result<Event> {
+    let source = config.sources.iter().find(|source| *source.name == args.source);
+    let request = Request {
+        method: Method::POST,
+        target: source.map_or("/", |source| &source.path).to_owned(),
+        headers: HeaderMap::from_iter(args.headers.iter().cloned()),
+        body: input::body(&args.body)?,
+        peer: Ipv4Addr::LOCALHOST.into(),
+    };
+    let found = || source.and_then(|source| source.kind(&request));
+    let given = args.event.as_deref().map(Arc::from);
+    let kind = given.or_else(found).unwrap_or_else(|| UNTYPED.into());
+    let now = wall_ms();
+    let operator = Verifier::new(Scheme::Unsigned, Vec::new())?;
+    let verified = operator.verify(request, i64::try_from(now)?)?;
+    Ok(Event::new(verified, args.source.as_str().into(), kind, now, None))
+}
+
+/// What one attempt came to.
+struct Tried<'a> {
+    handler: &'a Handler,
+    called: Called,
+    wall: Duration,
+}
+
+impl Tried<'_> {
+    fn shown(&self) -> String {
+        let Called { outcome, cpu, peak_memory, .. } = &self.called;
+        let [wall, cpu] = [self.wall, *cpu].map(|time| time.as_secs_f64() * 1e3);
+        let mut text = format!(
+            "outcome  {}\nwall     {wall:.1} ms\ncpu      {cpu:.1} ms\nmemory   {} KiB\n",
+            in_words(outcome),
+            peak_memory / 1024,
+        );
+        for line in self.logs() {
+            let part = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "log      {}: {}", part("level"), printable(part("message")));
+        }
+        text
+    }
+
+    fn as_json(&self, handler: &str) -> Value {
+        let Called { outcome, cpu, peak_memory, .. } = &self.called;
+        let status = match outcome {
+            Outcome::Reply(reply) => Some(reply.status),
+            _ => None,
+        };
+        json!({
+            "handler": handler,
+            "version": &**self.handler.version(),
+            "outcome": outcome.name(),
+            "status": status,
+            "after_ms": delay(outcome).map(millis),
+            "error": outcome.error(),
+            "wall_ms": self.wall.as_secs_f64() * 1e3,
+            "cpu_ms": cpu.as_secs_f64() * 1e3,
+            "peak_memory": peak_memory,
+            "logs": self.logs(),
+        })
+    }
+
+    fn logs(&self) -> Vec<Value> {
+        let logs = self.called.logs.as_deref().unwrap_or("[]");
+        serde_json::from_str(logs).unwrap_or_default()
+    }
+}
+
+fn delay(outcome: &Outcome) -> Option<Duration> {
+    match outcome {
+        Outcome::Retry { after, .. } => *after,
+        _ => None,
+    }
+}
+
+fn in_words(outcome: &Outcome) -> String {
+    let mut words = outcome.name().to_owned();
+    if let Outcome::Reply(reply) = outcome {
+        words += &format!(" {}", reply.status);
+    }
+    if let Some(after) = delay(outcome) {
+        words += &format!(" after {} ms", millis(after));
+    }
+    if let Some(error) = outcome.error() {
+        words += &format!(": {}", printable(&error));
+    }
+    words
+}

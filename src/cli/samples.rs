@@ -1,0 +1,109 @@
+//! Bodies as the senders post them, with a time and an id of now.
+
+use serde_json::{Value, json};
+
+use crate::clock::rfc3339;
+use crate::pointer::Pointer;
+use crate::source::Source;
+use crate::verify::{EventId, Location};
+
+/// The event type of a sample that nobody asked for by name, where the sender has none of its own.
+const TEST: &str = "test";
+
+/// A body of one sender.
+struct Sample {
+    preset: &'static str,
+    /// What the types of its events begin with.
+    types: &'static [&'static str],
+    /// The body, with `<event>`, `<id>` and `<time>` (RFC 3339 without a zone) to be filled in.
+    body: &'static str,
+}
+
+/// The first row of a sender is its default, and the first of its types is that one's event.
+const SAMPLES: &[Sample] = &[
+    Sample {
+        preset: "hotglue",
+        types: &["JOB_COMPLETED", "JOB_", "SYNC_", "ETL_", "EXPORT_"],
+        body: include_str!("samples/hotglue-job.json"),
+    },
+    Sample {
+        preset: "hotglue",
+        types: &["DISCOVER_"],
+        body: include_str!("samples/hotglue-discover.json"),
+    },
+    Sample {
+        preset: "hotglue",
+        types: &[""],
+        body: include_str!("samples/hotglue-connection.json"),
+    },
+    Sample {
+        preset: "supaglue",
+        types: &["sync.complete"],
+        body: include_str!("samples/supaglue-sync.json"),
+    },
+    Sample {
+        preset: "supaglue",
+        types: &["connection."],
+        body: include_str!("samples/supaglue-connection.json"),
+    },
+    Sample { preset: "github", types: &["push"], body: include_str!("samples/github-push.json") },
+    Sample { preset: "github", types: &["ping"], body: include_str!("samples/github-ping.json") },
+];
+
+/// The type of a source's sample when none is asked for.
+pub fn default_event(source: &Source) -> &'static str {
+    of(source).find_map(|sample| sample.types.first().copied()).unwrap_or(TEST)
+}
+
+/// A body with an event of that type, which happened at `now` (milliseconds since 1970).
+pub fn body(source: &Source, event: &str, id: &str, now: u64) -> String {
+    let is_of_type = |sample: &&Sample| sample.types.iter().any(|start| event.starts_with(start));
+    match of(source).find(is_of_type) {
+        Some(sample) => fill(sample.body, event, id, now),
+        None => plain(source, event, id, now),
+    }
+}
+
+fn of(source: &Source) -> impl Iterator<Item = &'static Sample> {
+    let preset = source.preset.map(|preset| preset.name);
+    SAMPLES.iter().filter(move |sample| Some(sample.preset) == preset)
+}
+
+fn fill(template: &str, event: &str, id: &str, now: u64) -> String {
+    let quoted = Value::from(event).to_string();
+    template
+        .replace("<time>", rfc3339(now).trim_end_matches('Z'))
+        .replace("<id>", id)
+        .replace("\"<event>\"", &quoted)
+}
+
+/// An object with type and id where the source looks for them.
+fn plain(source: &Source, event: &str, id: &str, now: u64) -> String {
+    let mut body = json!({ "id": id, "timestamp": rfc3339(now), "data": {} });
+    let types = source.event_type.iter().flat_map(|event_type| &event_type.at);
+    let ids = match &source.event_id {
+        EventId::At(places) => places.as_slice(),
+        EventId::None | EventId::Body => &[],
+    };
+    for (place, text) in
+        ids.iter().map(|place| (place, id)).chain(types.map(|place| (place, event)))
+    {
+        if let Location::Pointer(pointer) = place {
+            put(&mut body, pointer, text);
+        }
+    }
+    body.to_string()
+}
+
+/// Puts a text where the pointer looks for it.
+fn put(body: &mut Value, pointer: &Pointer, text: &str) {
+    let mut at = body;
+    for key in pointer.as_str().split('/').skip(1) {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        // An object has any key that it is asked for.
+        at = &mut at[key.replace("~1", "/").replace("~0", "~")];
+    }
+    *at = text.into();
+}

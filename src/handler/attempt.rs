@@ -1,0 +1,168 @@
+//! One attempt, whatever its handler's contract: within which limits the guest runs, and what it
+//! comes to when it breaks.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
+
+use super::host::Host;
+use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
+use super::log::About;
+use super::stdio::{StdoutFull, Streams};
+use super::{Handler, LoadError};
+use crate::delivery::Outcome;
+use crate::event::Event;
+use crate::text::{head, printable};
+
+/// Bytes of a handler's reason, or of a trap's message, that are kept.
+const REASON_BYTES: usize = 2 * 1024;
+
+/// How long instantiating may take when a handler is tried.
+const TRIAL: Duration = Duration::from_secs(10);
+
+/// What a handler is told of an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The event's id.
+    pub id: &'a str,
+    /// The event.
+    pub event: &'a Event,
+    /// The route's name.
+    pub route: &'a Arc<str>,
+    /// The attempt's number; 1 is the first.
+    pub attempt: u32,
+}
+
+/// How an attempt ended, and what it left behind.
+#[derive(Debug)]
+pub struct Called {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// CPU time that it used.
+    pub cpu: Duration,
+    /// Bytes of all its linear memories together, at their largest.
+    pub peak_memory: usize,
+    /// Its log lines, a JSON array.
+    pub logs: Option<String>,
+}
+
+impl Handler {
+    /// Makes one attempt, of at most `timeout` wall time.
+    pub async fn call(&self, call: Call<'_>, timeout: Duration) -> Called {
+        // A mistake of the host's own must not take the other attempts of its thread with it.
+        AssertUnwindSafe(self.attempt(call, timeout)).catch_unwind().await.unwrap_or_else(|_| {
+            let outcome = Outcome::Trap("hookyard's own side of the call broke".to_owned());
+            Called { outcome, cpu: Duration::ZERO, peak_memory: 0, logs: None }
+        })
+    }
+
+    /// Instantiates it once within an attempt's limits, and throws the instance away.
+    ///
+    /// # Errors
+    /// It breaks, or goes beyond its limits, before it could be called.
+    pub(super) async fn try_out(&self) -> Result<(), LoadError> {
+        let about =
+            About { event: String::new(), handler: self.name.clone(), route: Arc::default() };
+        let instantiate = self.within(about, Streams::Log, None, TRIAL);
+        let Ok(Called { outcome, .. }) = AssertUnwindSafe(instantiate).catch_unwind().await else {
+            return Err(LoadError::Host("it broke while it was instantiated".to_owned()));
+        };
+        match outcome.error() {
+            None => Ok(()),
+            Some(error) => Err(LoadError::Trial(format!("{} ({error})", outcome.name()))),
+        }
+    }
+
+    async fn attempt(&self, call: Call<'_>, timeout: Duration) -> Called {
+        let about = About {
+            event: call.id.to_owned(),
+            handler: self.name.clone(),
+            route: call.route.clone(),
+        };
+        let streams = self.abi.streams(call, &self.settings.config);
+        self.within(about, streams, Some(call), timeout).await
+    }
+
+    /// Runs a fresh instance within the limits: what it makes of a call, if there is one.
+    async fn within(
+        &self,
+        about: About,
+        streams: Streams,
+        call: Option<Call<'_>>,
+        timeout: Duration,
+    ) -> Called {
+        let limits = &self.settings.limits;
+        let host = Host::new(about, limits, self.settings.config.clone(), streams);
+        let mut store = store(&self.engine, host, limits);
+        let meter = store.data().cpu.clone();
+        let running = async {
+            match call {
+                Some(call) => self.abi.run(&mut store, call).await,
+                None => self.abi.instantiate(&mut store).await.map(|()| Outcome::Ack),
+            }
+        };
+        let ended = tokio::time::timeout(timeout, meter.run(running)).await;
+        let cpu = meter.total();
+        let outcome = match ended {
+            Err(_elapsed) => Outcome::Timeout(timeout),
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => broken(&error, store.data(), cpu, limits),
+        };
+        let host = store.data();
+        Called { outcome, cpu, peak_memory: host.limiter.memory(), logs: host.log.finish() }
+    }
+}
+
+/// A store in which a guest runs within these limits.
+fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
+    let mut store = Store::new(engine, host);
+    store.limiter(|host| &mut host.limiter);
+    store.set_hostcall_fuel(HOST_CALL_BYTES);
+    store.set_max_component_handles(HANDLES);
+    store.set_epoch_deadline(1);
+    let cpu = limits.cpu;
+    store.epoch_deadline_callback(move |store| {
+        if store.data().cpu.used() < cpu {
+            Ok(UpdateDeadline::Yield(1))
+        } else {
+            Ok(UpdateDeadline::Interrupt)
+        }
+    });
+    store
+}
+
+/// What a call that gave no outcome came to.
+fn broken(error: &wasmtime::Error, host: &Host, cpu: Duration, limits: &Limits) -> Outcome {
+    match (error.downcast_ref::<Trap>(), host.limiter.refused()) {
+        (Some(Trap::Interrupt), _) => Outcome::Limit(format!(
+            "cpu: {} ms used, the limit is {} ms",
+            cpu.as_millis(),
+            limits.cpu.as_millis()
+        )),
+        (Some(Trap::StackOverflow), _) => {
+            Outcome::Limit("stack: the guest's stack is full".to_owned())
+        }
+        (_, Some(refused)) => Outcome::Limit(refused.to_owned()),
+        _ => match error.downcast_ref::<StdoutFull>() {
+            Some(full) => Outcome::Limit(full.to_string()),
+            None => Outcome::Trap(fit(&cause_first(error))),
+        },
+    }
+}
+
+/// An error on one line: its cause, then the frames of the guest's stack, innermost first. The
+/// engine tells it the other way around, so that a deep stack would hide the cause.
+fn cause_first(error: &wasmtime::Error) -> String {
+    let Some(stack) = error.downcast_ref::<WasmBacktrace>() else { return format!("{error:#}") };
+    let stack = stack.to_string();
+    let frames: Vec<&str> = stack.lines().skip(1).map(str::trim).collect();
+    format!("{}, at {}", error.root_cause(), frames.join(", "))
+}
+
+/// Text from a guest, cut to a bounded length and fit for a log.
+pub fn fit(text: &str) -> String {
+    printable(head(text, REASON_BYTES)).into_owned()
+}

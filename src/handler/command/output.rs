@@ -1,0 +1,179 @@
+//! What a command prints: the outcome as JSON, or nothing, which acknowledges the event.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use crate::delivery::{Outcome, Reply};
+use crate::handler::attempt::fit;
+use crate::handler::host::Host;
+
+/// Bytes that are shown of a stdout that is no outcome.
+const SHOWN_BYTES: usize = 200;
+
+/// The contract. A field that is unknown, or of another outcome, is a mistake: to pass over it
+/// could be to lose an event.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "outcome", rename_all = "lowercase", deny_unknown_fields)]
+enum Printed {
+    Ack {
+        #[serde(default)]
+        emit: Vec<Emitted>,
+    },
+    Reply {
+        status: u16,
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        body: Option<String>,
+        body_base64: Option<String>,
+        #[serde(default)]
+        emit: Vec<Emitted>,
+    },
+    Retry {
+        after_ms: Option<u32>,
+        #[serde(default)]
+        reason: String,
+    },
+    Reject {
+        #[serde(default)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+struct Emitted {
+    event_type: String,
+}
+
+/// The outcome that a command printed which ended with exit code 0.
+pub fn outcome(host: &Host) -> Outcome {
+    let stdout = host.stdout.take();
+    match read(&stdout) {
+        Ok((_, Some(emitted))) => Outcome::Trap(fit(&host.may_not_emit(&emitted))),
+        Ok((outcome, None)) => outcome,
+        Err(problem) => {
+            let shown = stdout.get(..SHOWN_BYTES).unwrap_or(&stdout).escape_ascii();
+            let problem = fit(&problem);
+            Outcome::Trap(format!("stdout is no outcome: {problem}; it begins \"{shown}\""))
+        }
+    }
+}
+
+/// The outcome, and the type of the first event that it emits; or why it is none.
+fn read(stdout: &[u8]) -> Result<(Outcome, Option<String>), String> {
+    match stdout.trim_ascii_start().first() {
+        None => return Ok((Outcome::Ack, None)),
+        Some(b'{') => {}
+        Some(_) => return Err("it is no JSON object".to_owned()),
+    }
+    let printed = serde_json::from_slice(stdout).map_err(|error| error.to_string())?;
+    let (outcome, emit) = match printed {
+        Printed::Ack { emit } => (Outcome::Ack, emit),
+        Printed::Reply { status, headers, body, body_base64, emit } => {
+            let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes()));
+            let (headers, body) = (headers.collect(), bytes(body, body_base64)?);
+            (Outcome::Reply(Reply { status, headers, body }), emit)
+        }
+        Printed::Retry { after_ms, reason } => {
+            let after = after_ms.map(|ms| Duration::from_millis(ms.into()));
+            (Outcome::Retry { after, reason: fit(&reason) }, Vec::new())
+        }
+        Printed::Reject { reason } => (Outcome::Reject(fit(&reason)), Vec::new()),
+    };
+    Ok((outcome, emit.into_iter().next().map(|emitted| emitted.event_type)))
+}
+
+fn bytes(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, String> {
+    match (text, base64) {
+        (Some(_), Some(_)) => Err("there are both `body` and `body_base64`".to_owned()),
+        (text, None) => Ok(text.unwrap_or_default().into_bytes()),
+        (None, Some(base64)) => {
+            STANDARD.decode(base64).map_err(|error| format!("`body_base64`: {error}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(after_ms: Option<u64>, reason: &str) -> Outcome {
+        Outcome::Retry { after: after_ms.map(Duration::from_millis), reason: reason.to_owned() }
+    }
+
+    #[test]
+    fn an_outcome_is_read() {
+        let reject = |reason: &str| Outcome::Reject(reason.to_owned());
+        let reply = |status, headers: &[(&str, &str)], body: &[u8]| {
+            let field =
+                |(name, value): &(&str, &str)| (str::to_owned(name), value.as_bytes().to_vec());
+            let headers = headers.iter().map(field).collect();
+            Outcome::Reply(Reply { status, headers, body: body.to_vec() })
+        };
+        for (stdout, expected) in [
+            ("", Outcome::Ack),
+            (" \n\t\r\n", Outcome::Ack),
+            (r#"{"outcome":"ack"}"#, Outcome::Ack),
+            ("\n{\"emit\": [], \"outcome\": \"ack\"}\n", Outcome::Ack),
+            (r#"{"outcome":"reply","status":204}"#, reply(204, &[], b"")),
+            (
+                r#"{"outcome":"reply","status":200,"headers":[["a","b"],["a","c"]],"body":"ü"}"#,
+                reply(200, &[("a", "b"), ("a", "c")], "ü".as_bytes()),
+            ),
+            (
+                r#"{"outcome":"reply","status":200,"body_base64":"/wA="}"#,
+                reply(200, &[], b"\xff\0"),
+            ),
+            (r#"{"outcome":"retry"}"#, retry(None, "")),
+            (r#"{"outcome":"retry","after_ms":null,"reason":"down"}"#, retry(None, "down")),
+            (r#"{"outcome":"retry","after_ms":1500}"#, retry(Some(1_500), "")),
+            (r#"{"outcome":"reject"}"#, reject("")),
+            (r#"{"reason":"\u001b[2J","outcome":"reject"}"#, reject("\\u{1b}[2J")),
+        ] {
+            assert_eq!(read(stdout.as_bytes()), Ok((expected, None)), "{stdout}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_a_mistake_that_is_named() {
+        for (stdout, problem) in [
+            ("done\n", "no JSON object"),
+            ("{}", "missing field `outcome`"),
+            (r#"{"outcom":"ack"}"#, "missing field `outcome`"),
+            (r#"{"outcome":"ok"}"#, "unknown variant `ok`, expected one of `ack`, `reply`"),
+            (r#"{"outcome":"ack","reson":"x"}"#, "unknown field `reson`"),
+            (r#"{"outcome":"ack","after_ms":5}"#, "unknown field `after_ms`"),
+            (r#"{"outcome":"ack","outcome":"reject"}"#, "duplicate field"),
+            (r#"{"outcome":"ack"}{"outcome":"ack"}"#, "trailing characters"),
+            (r#"{"outcome":"ack""#, "EOF"),
+            (r#"{"outcome":"reply"}"#, "missing field `status`"),
+            (r#"{"outcome":"reply","status":"200"}"#, "expected u16"),
+            (r#"{"outcome":"reply","status":70000}"#, "expected u16"),
+            (r#"{"outcome":"reply","status":200,"headers":{"a":"b"}}"#, "expected a sequence"),
+            (r#"{"outcome":"reply","status":200,"body":"","body_base64":""}"#, "both `body`"),
+            (r#"{"outcome":"reply","status":200,"body_base64":"!"}"#, "`body_base64`: "),
+            (r#"{"outcome":"retry","after_ms":-1}"#, "expected u32"),
+            (r#"{"outcome":"retry","emit":[]}"#, "unknown field `emit`"),
+            (r#"{"outcome":"reject","reason":7}"#, "expected a string"),
+            (r#"{"outcome":"ack","emit":[{"type":"x"}]}"#, "missing field `event_type`"),
+            ("null", "no JSON object"),
+            (r#"["ack"]"#, "no JSON object"),
+            ("\u{feff}{}", "no JSON object"),
+        ] {
+            let found = read(stdout.as_bytes()).unwrap_err();
+            assert!(found.contains(problem), "{stdout}: {found}");
+        }
+        assert!(read(b"\xff").is_err());
+    }
+
+    #[test]
+    fn an_emitted_event_is_seen_with_ack_and_with_reply() {
+        for rest in [r#""outcome":"ack""#, r#""outcome":"reply","status":200"#] {
+            let emit = r#"[{"event_type":"a.b","body":"{}"},{"event_type":"c"}]"#;
+            let (_, emitted) = read(format!("{{{rest},\"emit\":{emit}}}").as_bytes()).unwrap();
+            assert_eq!(emitted.as_deref(), Some("a.b"));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Sync routes: the sender waits for the handler, and the event is stored with what came of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use crate::clock::wall_ms;
+use crate::delivery::{self, Outcome, Reply, State};
+use crate::event::{Event, EventId};
+use crate::handler::{Call, Called, Handler, Slot, Slots};
+use crate::ledger::{Attempt, Ledger, Sameness, Settled, SyncDelivery};
+use crate::metrics::Metrics;
+use crate::route::Route;
+
+/// How a request on a sync route ended.
+#[derive(Debug, Clone)]
+pub enum Ended {
+    /// Handled; with the handler's answer, if it gave one.
+    Done(EventId, Option<Reply>),
+    /// The handler wants to be asked again, after this time if it says so.
+    Retry(Option<Duration>),
+    /// The handler wants no such event.
+    Rejected,
+    /// The handler broke, ran into a limit, or gave an answer that is none.
+    Broken,
+    /// The handler took too long.
+    TimedOut,
+    /// It could not be tried or stored: nothing was.
+    Unavailable,
+}
+
+/// The attempts that senders wait for.
+#[derive(Clone)]
+pub struct Attempts {
+    slots: Slots,
+    running: Arc<Mutex<HashMap<Sameness, watch::Receiver<Option<Ended>>>>>,
+    ledger: Ledger,
+    metrics: Metrics,
+}
+
+/// An event on its way to a handler that its sender waits for.
+pub struct Work {
+    /// The event.
+    pub event: Event,
+    /// What makes another the same.
+    pub same: Option<Sameness>,
+    /// The route.
+    pub route: Arc<Route>,
+    /// Its handler.
+    pub handler: Arc<Handler>,
+    /// The other routes that take the event; nobody waits for them.
+    pub others: Vec<Arc<str>>,
+}
+
+/// What is known of the event from before.
+enum Before {
+    Nothing,
+    /// It was handled.
+    Done(Option<Reply>),
+    /// An attempt failed: this is another one of the same event.
+    Failed(EventId, SyncDelivery),
+}
+
+impl Attempts {
+    /// In these places.
+    pub fn new(slots: Slots, ledger: Ledger, metrics: Metrics) -> Self {
+        Self { slots, running: Arc::default(), ledger, metrics }
+    }
+
+    /// Makes the attempt, or waits for one of the same event that is under way. True beside the
+    /// end says that the event was known.
+    pub async fn make(&self, work: Work) -> (Ended, bool) {
+        let waiting = work.same.and_then(|same| self.running().get(&same).cloned());
+        if let Some(other) = waiting {
+            return (wait(other).await, true);
+        }
+        let Some(slot) = self.slots.take() else { return (Ended::Unavailable, false) };
+        let (tell, told) = watch::channel(None);
+        if let Some(same) = work.same {
+            self.running().insert(same, told.clone());
+        }
+        let attempts = self.clone();
+        let made = tokio::spawn(async move {
+            let same = work.same;
+            let (ended, known) = attempts.run(slot, work).await;
+            same.map(|same| attempts.running().remove(&same));
+            tell.send_replace(Some(ended.clone()));
+            (ended, known)
+        });
+        made.await.unwrap_or((Ended::Unavailable, false))
+    }
+
+    async fn run(&self, slot: Slot, work: Work) -> (Ended, bool) {
+        match self.before(&work).await {
+            None => (Ended::Unavailable, false),
+            Some(Before::Nothing) => {
+                let id = self.ledger.new_id(&work.event);
+                (self.attempt(slot, id, None, work).await, false)
+            }
+            Some(Before::Failed(id, before)) => {
+                (self.attempt(slot, id, Some(before), work).await, true)
+            }
+            Some(Before::Done(reply)) => {
+                match self.ledger.append(work.event, work.same, work.others).await {
+                    Ok(receipt) => (Ended::Done(receipt.id, reply), receipt.duplicate),
+                    Err(_) => (Ended::Unavailable, false),
+                }
+            }
+        }
+    }
+
+    async fn before(&self, work: &Work) -> Option<Before> {
+        let first = work.same.and_then(|same| self.ledger.first(same, work.event.received_at()));
+        let Some(id) = first else { return Some(Before::Nothing) };
+        let (ledger, route) = (self.ledger.clone(), work.route.name.clone());
+        let read = spawn_blocking(move || ledger.reader().sync_delivery(id, &route)).await.ok()?;
+        match read {
+            Ok(Some(before)) if before.state == State::Dead => Some(Before::Failed(id, before)),
+            Ok(before) => Some(Before::Done(before.and_then(|before| before.reply))),
+            Err(problem) => {
+                tracing::error!(%problem, "the ledger cannot be read");
+                None
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        slot: Slot,
+        id: EventId,
+        before: Option<SyncDelivery>,
+        work: Work,
+    ) -> Ended {
+        let Work { event, same, route, handler, others } = work;
+        let event = Arc::new(event);
+        let n = before.as_ref().map_or(1, |before| before.attempts + 1);
+        let called = call(event.clone(), route.clone(), handler.clone(), id, n);
+        let Some((attempt, next)) = slot.run(called).await else { return Ended::Unavailable };
+        self.count(&route, &attempt, &next);
+        let outcome = attempt.outcome.clone();
+        let settled = Settled { route: route.name.clone(), attempt, next };
+        let stored = match before {
+            None => self.ledger.append_settled(id, event, same, settled, others).await.map(drop),
+            Some(before) => self.ledger.attempt_again(&before, settled).await,
+        };
+        match stored {
+            Ok(()) => ended(id, outcome),
+            Err(_) => Ended::Unavailable,
+        }
+    }
+
+    fn count(&self, route: &Route, attempt: &Attempt, next: &delivery::Next) {
+        let (route, outcome) = (&*route.name, attempt.outcome.name());
+        let took = attempt.duration.as_secs_f64();
+        self.metrics.attempts.with_label_values(&[route, outcome]).inc();
+        self.metrics.attempt_duration.with_label_values(&[route]).observe(took);
+        self.metrics.settled.with_label_values(&[route, next.state().name()]).inc();
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Sameness, watch::Receiver<Option<Ended>>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn wait(mut other: watch::Receiver<Option<Ended>>) -> Ended {
+    match other.wait_for(Option::is_some).await {
+        Ok(ended) => ended.clone().unwrap_or(Ended::Unavailable),
+        Err(_) => Ended::Unavailable,
+    }
+}
+
+/// One attempt, on a handler thread.
+async fn call(
+    event: Arc<Event>,
+    route: Arc<Route>,
+    handler: Arc<Handler>,
+    id: EventId,
+    n: u32,
+) -> (Attempt, delivery::Next) {
+    let id = id.to_string();
+    let call = Call { id: &id, event: &event, route: &route.name, attempt: n };
+    let (started_at, began) = (wall_ms(), std::time::Instant::now());
+    let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;
+    let outcome = match outcome {
+        Outcome::Reply(reply) => match reply.check() {
+            Ok(()) => Outcome::Reply(reply),
+            Err(problem) => Outcome::Trap(format!("a bad reply: {problem}")),
+        },
+        other => other,
+    };
+    let next = delivery::next_sync(&outcome);
+    let (duration, version) = (began.elapsed(), handler.version().clone());
+    (Attempt { started_at, duration, outcome, version, logs }, next)
+}
+
+fn ended(id: EventId, outcome: Outcome) -> Ended {
+    match outcome {
+        Outcome::Ack => Ended::Done(id, None),
+        Outcome::Reply(reply) => Ended::Done(id, Some(reply)),
+        Outcome::Retry { after, .. } => Ended::Retry(after),
+        Outcome::Reject(_) => Ended::Rejected,
+        Outcome::Timeout(_) => Ended::TimedOut,
+        Outcome::Trap(_) | Outcome::Limit(_) => Ended::Broken,
+    }
+}

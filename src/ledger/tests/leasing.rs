@@ -1,0 +1,148 @@
+//! What is leased, when, and in which order.
+
+use std::time::Duration;
+
+use super::*;
+
+/// Deliveries that may be out at once.
+const LEASES: usize = 2_048;
+
+/// Far more than may be out at once.
+const MANY: usize = 2 * LEASES + 500;
+
+#[tokio::test]
+async fn a_long_queue_is_leased_in_parts_in_order_of_arrival() {
+    let store = Store::new();
+    store.append_many(MANY).await;
+    store.until("leased", LEASES as i64).await;
+    store.until("pending", (MANY - LEASES) as i64).await;
+    let mut last = 0;
+    for _ in 0..MANY {
+        assert!(store.leases.len() <= LEASES);
+        let lease = store.lease().await;
+        assert!(lease.delivery() > last, "{} after {last}", lease.delivery());
+        last = lease.delivery();
+        store.ack(lease);
+    }
+    store.until("done", MANY as i64).await;
+    assert_eq!(store.ask("SELECT count(*) FROM queue"), 0);
+    assert!(store.leases.is_empty());
+}
+
+#[tokio::test]
+async fn while_older_ones_wait_a_fresh_one_waits_behind_them() {
+    let store = Store::new();
+    store.append_many(LEASES + 1).await;
+    let first = store.lease().await;
+    store.ack(first);
+    store.until("done", 1).await;
+    store.append("last", None, &["r"]).await.unwrap();
+    for n in 2..=LEASES as u64 + 2 {
+        let lease = store.lease().await;
+        assert_eq!(lease.delivery() >> 16, n);
+        store.ack(lease);
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_delivery_brings_its_event_along() {
+    let store = Store::new();
+    store.append("the first one reads the queue", None, &["r"]).await.unwrap();
+    store.lease().await;
+    let receipt = store.append("body", None, &["a", "b"]).await.unwrap();
+    for route in ["a", "b"] {
+        let lease = store.lease().await;
+        assert_eq!((&*lease.route, lease.attempt), (route, 1));
+        assert!(lease.event.is_some());
+        let (id, event) = store.ledger.event(&lease).unwrap();
+        assert_eq!((id, &event.body()[..]), (receipt.id, &b"body"[..]));
+    }
+}
+
+#[tokio::test]
+async fn retries_that_wait_do_not_keep_fresh_ones_from_going_straight_to_their_attempt() {
+    let store = Store::new();
+    let count = LEASES + 100;
+    store.append_many(count).await;
+    let in_an_hour = store.ledger.now() + 3_600_000;
+    for _ in 0..count {
+        let lease = store.lease().await;
+        store.retry_at(lease, in_an_hour);
+    }
+    store.until("leased", 0).await;
+    store.append("fresh", None, &["r"]).await.unwrap();
+    assert!(store.lease().await.event.is_some());
+}
+
+#[tokio::test]
+async fn retries_and_fresh_ones_take_turns() {
+    let store = Store::new();
+    store.append_many(200).await;
+    let now = store.ledger.now();
+    for _ in 0..100 {
+        let lease = store.lease().await;
+        store.retry_at(lease, now);
+    }
+    let store = store.reopen();
+    let mut attempts = Vec::new();
+    for _ in 0..200 {
+        attempts.push(store.lease().await.attempt);
+    }
+    assert!(attempts.chunks(2).all(|two| two == [1, 2]), "{attempts:?}");
+}
+
+#[tokio::test]
+async fn a_retry_is_leased_when_it_is_due_and_no_earlier() {
+    let store = Store::new();
+    store.append("x", None, &["r"]).await.unwrap();
+    for attempt in 1..=4 {
+        let lease = store.lease().await;
+        assert!(store.ledger.now() >= lease.due_at);
+        assert_eq!(lease.attempt, attempt);
+        let due_at = store.ledger.now() + 20;
+        store.retry_at(lease, due_at);
+    }
+}
+
+#[tokio::test]
+async fn what_was_out_is_leased_again_after_a_crash() {
+    let store = Store::new();
+    let receipt = store.append("x", None, &["r"]).await.unwrap();
+    let first = store.lease().await;
+    let store = store.crash();
+    let again = store.lease().await;
+    assert_eq!((again.delivery(), again.attempt), (first.delivery(), 1));
+    assert_eq!(store.ledger.event(&again).unwrap().0, receipt.id);
+}
+
+#[tokio::test]
+async fn a_stale_settlement_changes_nothing() {
+    let store = Store::new();
+    let receipt = store.append("x", None, &["r"]).await.unwrap();
+    let lease = store.lease().await;
+    let (key, due_at, route) = (lease.key, lease.due_at, lease.route.clone());
+    store.ack(lease);
+    store.until("done", 1).await;
+    let stale = Lease { key, due_at, route, attempt: 1, event: None };
+    store.ledger.settle(stale, attempted(Outcome::Reject("no".into()), Next::Dead));
+    store.append("y", None, &[]).await.unwrap();
+    let (row, _) = store.ledger.reader().show(receipt.id).unwrap();
+    assert_eq!(row.deliveries[0].attempts.len(), 1);
+    assert_eq!(row.deliveries[0].attempts[0].outcome, "ack");
+    assert_eq!(store.ask("SELECT value FROM ledger WHERE name='dead'"), 0);
+}
+
+#[tokio::test]
+async fn what_is_due_after_the_longest_wait_is_pulled_in_at_open() {
+    let store = Store::new();
+    let receipt = store.append("x", None, &["r"]).await.unwrap();
+    let lease = store.lease().await;
+    store.retry_at(lease, u64::MAX);
+    let Store { ledger, folder, .. } = store;
+    drop(ledger);
+    let store = Store::open(folder, Duration::ZERO);
+    let due_at = store.ledger.reader().show(receipt.id).unwrap().0.deliveries[0].due_at;
+    let lease = store.lease().await;
+    assert_eq!((lease.attempt, Some(lease.due_at)), (2, due_at));
+    assert!(lease.due_at <= store.ledger.now());
+}

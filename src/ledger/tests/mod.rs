@@ -1,0 +1,194 @@
+//! The ledger on a real disk, as those who use it see it.
+
+mod failure;
+mod inbox;
+mod leasing;
+mod model;
+mod opening;
+mod parking;
+mod reading;
+
+use std::fs;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::Receiver;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{
+    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Receipt, Sameness, Settlement,
+};
+use crate::clock::wall_ms;
+use crate::delivery::{Next, Outcome};
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::verify::{Request, Scheme, Verifier};
+
+/// How long anything may take that a test waits for. Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A ledger in a folder of its own.
+struct Store {
+    ledger: Ledger,
+    metrics: Metrics,
+    leases: Receiver<Lease>,
+    folder: TempDir,
+}
+
+impl Store {
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap(), HOUR)
+    }
+
+    fn open(folder: TempDir, longest_wait: Duration) -> Self {
+        let metrics = Metrics::new().unwrap();
+        let ledger = open(folder.path(), longest_wait, &metrics).unwrap();
+        Self { leases: ledger.leases(), ledger, metrics, folder }
+    }
+
+    /// Ends it, and opens it again.
+    fn reopen(self) -> Self {
+        let Self { ledger, folder, .. } = self;
+        drop(ledger);
+        Self::open(folder, HOUR)
+    }
+
+    /// What is left when the process is killed now: the files as they are, opened elsewhere.
+    fn crash(self) -> Self {
+        let copy = tempfile::tempdir().unwrap();
+        // The writer cannot go on meanwhile; what it has not committed is lost.
+        let still = self.db();
+        still.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for folder in ["", "bodies"] {
+            fs::create_dir_all(copy.path().join(folder)).unwrap();
+            for file in files(&self.path(folder)) {
+                let to = copy.path().join(folder).join(file.file_name().unwrap());
+                fs::copy(&file, to).unwrap();
+            }
+        }
+        // Its index of the log is memory shared between processes, and goes with the last of them.
+        fs::remove_file(copy.path().join("ledger.db-shm")).unwrap();
+        drop(still);
+        Self::open(copy, HOUR)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A connection of the test's own.
+    fn db(&self) -> Connection {
+        let db = Connection::open(self.path("ledger.db")).unwrap();
+        db.busy_timeout(PATIENCE).unwrap();
+        db
+    }
+
+    /// The first value of a query.
+    fn ask(&self, sql: &str) -> i64 {
+        self.db().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn same(&self, id: &str) -> Sameness {
+        self.ledger.sameness("s", Some(id), None)
+    }
+
+    async fn append(
+        &self,
+        body: &str,
+        same: Option<Sameness>,
+        routes: &[&str],
+    ) -> Result<Receipt, AppendError> {
+        let routes = routes.iter().map(|route| Arc::from(*route)).collect();
+        self.ledger.append(event(body.as_bytes()), same, routes).await
+    }
+
+    /// Stores so many events for the route `r`, in as few commits as possible.
+    async fn append_many(&self, count: usize) {
+        let all =
+            (0..count).map(|n| async move { self.append(&n.to_string(), None, &["r"]).await });
+        for receipt in futures_util::future::join_all(all).await {
+            receipt.unwrap();
+        }
+    }
+
+    /// The next lease.
+    async fn lease(&self) -> Lease {
+        soon("a lease", self.leases.recv()).await.unwrap()
+    }
+
+    fn ack(&self, lease: Lease) {
+        self.ledger.settle(lease, attempted(Outcome::Ack, Next::Done));
+    }
+
+    fn retry_at(&self, lease: Lease, at: u64) {
+        let outcome = Outcome::Retry { after: None, reason: "later".to_owned() };
+        self.ledger.settle(lease, attempted(outcome, Next::RetryAt(at)));
+    }
+
+    /// Waits until the metrics show so many deliveries in that state.
+    async fn until(&self, state: &str, count: i64) {
+        let gauge = self.metrics.deliveries.with_label_values(&[state]);
+        until(&format!("{count} {state}"), || gauge.get() == count).await;
+    }
+}
+
+fn open(data: &Path, longest_wait: Duration, metrics: &Metrics) -> Result<Ledger, OpenError> {
+    let options = Options {
+        data: data.to_owned(),
+        dedupe_window: HOUR,
+        dedupe_memory: 1 << 20,
+        longest_wait,
+    };
+    Ledger::open(&options, metrics)
+}
+
+/// An event with that body.
+fn event(body: &[u8]) -> Event {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-bytes", HeaderValue::from_bytes(b"\xff").unwrap());
+    let request = Request {
+        method: Method::POST,
+        target: "/hooks/s?a=b".to_owned(),
+        headers,
+        body: Bytes::copy_from_slice(body),
+        peer: [127, 0, 0, 1].into(),
+    };
+    let verifier = Verifier::new(Scheme::Unsigned, Vec::new()).unwrap();
+    let verified = verifier.verify(request, 0).unwrap();
+    Event::new(verified, "s".into(), "t".into(), wall_ms(), None)
+}
+
+fn attempted(outcome: Outcome, next: Next) -> Settlement {
+    let (started_at, duration) = (wall_ms(), Duration::from_millis(3));
+    let logs = Some(r#"[{"message":"m"}]"#.to_owned());
+    Settlement::Attempted(
+        Attempt { started_at, duration, outcome, version: "v".into(), logs },
+        next,
+    )
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).collect()
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let in_time = tokio::time::timeout(PATIENCE, future).await;
+    in_time.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let look = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    soon(what, look).await;
+}

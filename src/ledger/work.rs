@@ -1,0 +1,136 @@
+//! What the writer is given to do, and what it gives back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::Sameness;
+use super::body::Packed;
+use crate::delivery::{Next, Outcome};
+use crate::event::{Event, EventId};
+
+/// Why an event was not stored. Nothing of it was.
+#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
+pub enum AppendError {
+    /// Too many events wait for the disk.
+    #[error("too many events wait for the disk")]
+    Busy,
+    /// The disk does not take it.
+    #[error("the ledger cannot be written")]
+    Unavailable,
+}
+
+/// An event is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id; the first one's if it is a duplicate.
+    pub id: EventId,
+    /// Whether the same event was stored before.
+    pub duplicate: bool,
+}
+
+/// An event on its way to the writer.
+#[derive(Debug)]
+pub struct Append {
+    pub(super) id: EventId,
+    pub(super) event: Arc<Event>,
+    pub(super) body: Packed,
+    pub(super) same: Option<Sameness>,
+    pub(super) settled: Option<Settled>,
+    pub(super) routes: Vec<Arc<str>>,
+    pub(super) reply: oneshot::Sender<Result<Receipt, AppendError>>,
+}
+
+/// A delivery whose one attempt was made before its event was stored: on a sync route.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What follows from it.
+    pub next: Next,
+}
+
+/// Another attempt of a stored delivery that failed on a sync route.
+#[derive(Debug)]
+pub struct Again {
+    pub(super) key: i64,
+    pub(super) n: u32,
+    pub(super) settled: Settled,
+    pub(super) reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+impl Append {
+    /// Bytes that it adds to a commit.
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.event.headers().as_bytes().len()
+    }
+
+    /// The number of its first delivery that waits for an attempt: a settled one comes before.
+    pub fn first_waiting(&self) -> usize {
+        usize::from(self.settled.is_some())
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn held(&self) -> usize {
+        self.bytes() + self.event.body().len()
+    }
+}
+
+/// A due delivery, taken for one attempt. It is pending in the ledger until it is settled.
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) key: i64,
+    pub(super) due_at: u64,
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The attempt's number; 1 is the first.
+    pub attempt: u32,
+    pub(super) event: Option<(EventId, Arc<Event>)>,
+}
+
+impl Lease {
+    /// A number that is the delivery's own.
+    pub fn delivery(&self) -> u64 {
+        self.key.unsigned_abs()
+    }
+}
+
+/// One attempt as it is kept.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// When it began, in milliseconds since 1970.
+    pub started_at: u64,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The handler's version: the first half of its file's SHA-256 in hex.
+    pub version: Arc<str>,
+    /// Its log lines as a JSON array; `None` when it wrote none.
+    pub logs: Option<String>,
+}
+
+/// How a leased delivery is settled.
+#[derive(Debug, Clone)]
+pub enum Settlement {
+    /// After an attempt.
+    Attempted(Attempt, Next),
+    /// It cannot run now, for this reason; no attempt is spent.
+    Parked(String),
+}
+
+#[derive(Debug)]
+pub struct Settle {
+    pub(super) lease: Lease,
+    pub(super) settlement: Settlement,
+}
+
+/// Parked deliveries of these routes are pending again.
+#[derive(Debug)]
+pub struct Unpark {
+    pub(super) routes: Vec<Arc<str>>,
+}

@@ -1,0 +1,19 @@
+//! Why a request cannot be signed as its sender would.
+
+use super::Refusal;
+use http::HeaderName;
+use thiserror::Error;
+
+/// Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unsignable {
+    /// The signature would have to be written into what is given byte for byte.
+    #[error("the signature stands in the {0}, and only signatures in headers can be added")]
+    Place(&'static str),
+    /// The request lacks what is signed, or no secret counts now.
+    #[error("the request cannot be signed: {0}")]
+    Refused(#[from] Refusal),
+    /// The scheme puts something there that no header can hold.
+    #[error("what the scheme writes into header {0} cannot stand in a header")]
+    Header(HeaderName),
+}

@@ -1,0 +1,74 @@
+//! Help, presets, and how the program speaks with terminals and pipes.
+
+use std::process::Stdio;
+
+use crate::yard::Yard;
+
+const VERBS: [&str; 5] = ["serve", "check", "send", "call", "presets"];
+
+#[test]
+fn every_verb_has_help_with_examples() {
+    let yard = Yard::new("");
+    let whole = yard.hookyard(&["--help"]);
+    assert_eq!((whole.code, &*whole.err), (Some(0), ""));
+    for verb in VERBS {
+        assert!(whole.out.contains(&format!("\n  {verb} ")), "{}", whole.out);
+        let help = yard.hookyard(&[verb, "--help"]);
+        assert_eq!((help.code, &*help.err), (Some(0), ""));
+        let (_, examples) = help.out.split_once("\nExamples:\n").unwrap();
+        assert!(examples.contains(&format!("hookyard {verb}")), "{examples}");
+        assert!(help.out.contains("--config <FILE>"), "{}", help.out);
+        assert!(!help.out.contains('\u{1b}'), "{}", help.out);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2_and_says_what_is_near() {
+    let yard = Yard::new("");
+    for (arguments, what) in [
+        (&["chekc"][..], "'check'"),
+        (&["presets", "hotgleu"], "'hotglue'"),
+        (&["check", "--jsno"], "'--json'"),
+        (&["send"], "<SOURCE>"),
+        (&[], "Usage: hookyard"),
+    ] {
+        let ran = yard.hookyard(arguments);
+        assert_eq!((ran.code, &*ran.out), (Some(2), ""), "{arguments:?}");
+        assert!(ran.err.contains(what), "{ran:?}");
+    }
+}
+
+#[test]
+fn presets_are_listed_and_shown() {
+    let yard = Yard::new("");
+    let list = yard.hookyard(&["presets"]).out;
+    for name in ["github", "hotglue", "standard-webhooks", "supaglue", "svix"] {
+        assert!(list.lines().any(|line| line.starts_with(&format!("{name} "))), "{list}");
+        let page = yard.hookyard(&["presets", name]).out;
+        assert!(page.contains(&format!("[sources.{name}]\nscheme  = \"{name}\"\n")), "{page}");
+        let json = yard.hookyard(&["presets", name, "--json"]).json();
+        assert_eq!(json["name"], name);
+    }
+    let all = yard.hookyard(&["presets", "--json"]).json();
+    assert_eq!(all.as_array().unwrap().len(), list.lines().count() - 1);
+    let supaglue = serde_json::json!({
+        "name": "supaglue", "title": "Supaglue", "proof": "docs",
+        "event_type": [{ "pointer": "/webhook_event_type" }],
+        "event_id": [{ "header": "svix-id" }, { "header": "webhook-id" }],
+    });
+    assert!(all.as_array().unwrap().contains(&supaglue), "{all}");
+    assert_eq!(yard.hookyard(&["presets", "hotglue", "--json"]).json()["event_id"], "body");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let yard = Yard::new("");
+    for arguments in [&["presets"][..], &["check"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = yard.command(arguments);
+        let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+}

@@ -1,0 +1,145 @@
+//! `kill -9` at random moments under load: what was answered is neither lost nor repeated.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::wat;
+use crate::yard::{Answer, Yard, hotglue_signature, post, wait};
+
+/// How many crashes, instead of a few.
+const ROUNDS: &str = "HOOKYARD_CRASH_ROUNDS";
+/// The seed of their moments, instead of one of the day.
+const SEED: &str = "HOOKYARD_SEED";
+
+const CLIENTS: usize = 4;
+/// The program lives this long at the most, once it listens.
+const LIFE: Duration = Duration::from_millis(400);
+/// Bodies that are posted again after each crash, of those that were answered.
+const AGAIN: usize = 20;
+
+const SECRET: &str = "a secret of the tests";
+const CONFIG: &str = r#"
+[sources.hotglue]
+scheme = "hotglue"
+secrets = [{ value = "a secret of the tests" }]
+
+[[routes]]
+source = "hotglue"
+handler = "acks"
+
+[[routes]]
+source = "hotglue"
+handler = "retries"
+"#;
+
+/// The events of a run: their bodies, and the ids that they were answered with.
+type Acked = BTreeMap<String, String>;
+
+/// What came of one client's posts.
+struct Posted {
+    acked: Acked,
+    /// The last one, which got no answer: it may be stored, and may not.
+    unanswered: String,
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+fn send(to: SocketAddr, body: &str) -> std::io::Result<Answer> {
+    let signature = hotglue_signature(SECRET, body.as_bytes());
+    post(to, "/hooks/hotglue", &[("x-hub-signature", &signature)], body.as_bytes())
+}
+
+fn id(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// Posts one event after the other until the program is gone.
+fn post_all(to: SocketAddr, round: u64, client: usize) -> Posted {
+    let mut acked = Acked::new();
+    for n in 0.. {
+        let body = json!({ "status": "JOB_COMPLETED", "round": round, "client": client, "n": n });
+        let body = body.to_string();
+        match send(to, &body) {
+            Ok(answer) => {
+                assert_eq!(answer.header("hookyard-duplicate"), None);
+                acked.insert(body, id(&answer));
+            }
+            Err(_) => return Posted { acked, unanswered: body },
+        }
+    }
+    unreachable!()
+}
+
+/// Loads the program, and kills it at some moment.
+fn crash(yard: &mut Yard, round: u64, after: Duration) -> Vec<Posted> {
+    let to = yard.public();
+    thread::scope(|threads| {
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|client| threads.spawn(move || post_all(to, round, client))).collect();
+        thread::sleep(after);
+        yard.kill();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    })
+}
+
+/// What was answered is known at once; what was not may be sent again, as senders do.
+fn send_again(yard: &Yard, posted: Vec<Posted>, acked: &mut Acked) {
+    for Posted { acked: answered, unanswered } in posted {
+        for (body, first) in answered.iter().rev().take(AGAIN) {
+            let again = send(yard.public(), body).unwrap();
+            assert_eq!(again.header("hookyard-duplicate"), Some("true"), "{body}");
+            assert_eq!(id(&again), *first);
+        }
+        acked.extend(answered);
+        acked.insert(unanswered.clone(), id(&send(yard.public(), &unanswered).unwrap()));
+    }
+}
+
+fn outcomes(delivery: &Value) -> Vec<(u64, &str)> {
+    let attempts = delivery["attempts"].as_array().unwrap().iter();
+    attempts.map(|a| (a["n"].as_u64().unwrap(), a["outcome"].as_str().unwrap())).collect()
+}
+
+/// Everything that was answered is there, and was handled; nothing else is there.
+fn check(yard: &Yard, acked: &Acked) {
+    let count = |state| yard.metric(&format!("hookyard_deliveries{{state=\"{state}\"}}"));
+    wait("everything to be handled", || (count("pending") + count("leased") == 0.0).then_some(()));
+    assert_eq!((count("dead"), count("parked")), (0.0, 0.0));
+    assert_eq!(count("done"), 2.0 * acked.len() as f64);
+    for (body, id) in acked {
+        let event = yard.event(id);
+        assert_eq!(event["body"], **body, "{event}");
+        let [acks, retries] = &event["deliveries"].as_array().unwrap()[..] else {
+            panic!("{event}")
+        };
+        assert_eq!((&acks["state"], &retries["state"]), (&json!("done"), &json!("done")));
+        assert_eq!(outcomes(acks), [(1, "ack")], "{event}");
+        assert_eq!(outcomes(retries), [(1, "retry"), (2, "retry"), (3, "ack")], "{event}");
+    }
+}
+
+#[test]
+fn what_was_answered_survives_kill_9() {
+    let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let seed = variable(SEED).unwrap_or(day);
+    println!("{SEED}={seed}");
+    let mut moment = seed;
+    let mut yard = Yard::start(CONFIG, &[("acks", &wat::ack()), ("retries", &wat::ack_at(3))]);
+    let mut acked = Acked::new();
+    for round in 0..variable(ROUNDS).unwrap_or(5) {
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let after = LIFE.mul_f64((moment >> 40) as f64 / (1_u64 << 24) as f64);
+        let posted = crash(&mut yard, round, after);
+        yard.run();
+        send_again(&yard, posted, &mut acked);
+    }
+    check(&yard, &acked);
+    println!("{} events", acked.len());
+}

@@ -1,0 +1,135 @@
+//! The same event again.
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+
+use crate::senders::{Sending, acme, github, hotglue, now, standard};
+use crate::yard::{Answer, Yard};
+
+const SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==";
+
+const SOURCES: &str = r#"
+[sources.github]
+scheme = "github"
+secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
+[sources.hotglue]
+scheme = "hotglue"
+secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
+[sources.svix]
+scheme = "svix"
+secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
+[sources.supaglue]
+scheme = "supaglue"
+secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
+[sources.acme]
+path = "/in/acme"
+event_id = { header = "X-Acme-Delivery" }
+secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
+[sources.acme.scheme]
+kind = "hmac"
+digest = "sha256"
+encoding = "hex"
+content = "{timestamp}.{body}"
+signature = { header = "X-Acme-Signature", prefix = "v1=" }
+timestamp = { header = "X-Acme-Timestamp", format = "unix" }
+"#;
+
+const CLIENTS: usize = 32;
+
+fn svix(id: &str, at: u64, body: &str) -> Sending {
+    standard("/hooks/svix", "svix", SECRET, id, at, body)
+}
+
+fn id(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn is_duplicate(answer: &Answer) -> bool {
+    let said = answer.header("hookyard-duplicate") == Some("true");
+    assert_eq!(said, answer.header("hookyard-duplicate").is_some());
+    assert_eq!(said.then_some(true), answer.json().get("duplicate").and_then(|d| d.as_bool()));
+    said
+}
+
+/// Sends one after the other: whether the second is a duplicate of the first.
+fn same(yard: &Yard, first: &Sending, second: &Sending) -> bool {
+    let (first, second) = (first.to(yard), second.to(yard));
+    assert!(!is_duplicate(&first), "{first:?}");
+    assert_eq!(is_duplicate(&second), id(&first) == id(&second));
+    is_duplicate(&second)
+}
+
+#[test]
+fn where_the_id_is_not_signed_the_body_counts_too() {
+    let yard = Yard::start(SOURCES, &[]);
+    assert!(same(&yard, &github(SECRET, "1", "[1]"), &github(SECRET, "1", "[1]")));
+    assert!(!same(&yard, &github(SECRET, "2", "[1]"), &github(SECRET, "2", "[2]")));
+    assert!(!same(&yard, &github(SECRET, "3", "[1]"), &github(SECRET, "4", "[1]")));
+}
+
+#[test]
+fn where_the_id_is_signed_it_counts_alone() {
+    let yard = Yard::start(SOURCES, &[]);
+    assert!(same(&yard, &svix("1", now(), "[1]"), &svix("1", now() - 9, "[2]")));
+    assert!(!same(&yard, &svix("2", now(), "[1]"), &svix("3", now(), "[1]")));
+}
+
+#[test]
+fn an_id_is_the_same_under_either_of_the_names_of_its_header() {
+    let yard = Yard::start(SOURCES, &[]);
+    let sent = |names| standard("/hooks/supaglue", names, SECRET, "1", now(), "[1]");
+    assert!(same(&yard, &sent("svix"), &sent("webhook")));
+}
+
+#[test]
+fn where_there_is_no_id_the_body_is_it() {
+    let yard = Yard::start(SOURCES, &[]);
+    assert!(same(&yard, &hotglue(SECRET, "[1]"), &hotglue(SECRET, "[1]").with("x-new", "1")));
+    assert!(!same(&yard, &hotglue(SECRET, "[2]"), &hotglue(SECRET, "[3]")));
+}
+
+#[test]
+fn an_id_that_the_request_lacks_makes_no_duplicate() {
+    let yard = Yard::start(SOURCES, &[]);
+    let without = acme(SECRET, now(), "[1]");
+    assert!(!same(&yard, &without, &without));
+    let with = without.with("x-acme-delivery", "1");
+    assert!(same(&yard, &with, &with));
+}
+
+#[test]
+fn one_source_is_no_duplicate_of_another() {
+    let yard = Yard::start(SOURCES, &[]);
+    let sent = |path| standard(path, "svix", SECRET, "1", now(), "[1]");
+    assert!(!same(&yard, &sent("/hooks/svix"), &sent("/hooks/supaglue")));
+}
+
+#[test]
+fn what_was_refused_is_no_first_one() {
+    let yard = Yard::start(SOURCES, &[]);
+    let good = svix("1", now(), "[1]");
+    assert_eq!(good.clone().body("[2]").to(&yard).status, 401);
+    assert!(!is_duplicate(&good.to(&yard)));
+}
+
+#[test]
+fn of_many_at_once_one_is_stored() {
+    let yard = Yard::start(SOURCES, &[]);
+    for round in ["1", "2", "3"] {
+        let (sending, together) = (svix(round, now(), "[1]"), Barrier::new(CLIENTS));
+        let answers: Vec<Answer> = std::thread::scope(|scope| {
+            let send = || {
+                together.wait();
+                sending.to(&yard)
+            };
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(send)).collect();
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        let ids: BTreeSet<String> = answers.iter().map(id).collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        assert_eq!(answers.iter().filter(|answer| !is_duplicate(answer)).count(), 1);
+        assert_eq!(yard.event(ids.first().unwrap())["duplicates"], CLIENTS - 1);
+    }
+    assert_eq!(yard.ask("/api/v1/events").json()["items"].as_array().unwrap().len(), 3);
+}
