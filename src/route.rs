@@ -61,9 +61,9 @@ impl Table {
 
     /// The routes that take an event, in order. A route whose condition cannot be answered does
     /// not, and `failed` is told.
-    pub fn matching<'a, 'f>(
+    pub fn matching<'a>(
         &'a self,
-        facts: &'f Facts<'_>,
+        facts: &Facts<'_>,
         failed: impl Fn(&Route, &Failure),
     ) -> impl Iterator<Item = &'a Arc<Route>> {
         let routes = self.by_source.get(facts.source()).map(Vec::as_slice).unwrap_or_default();

@@ -37,6 +37,12 @@ fn much_memory() -> String {
     wat::ack().replace("(memory (export \"memory\") 2)", "(memory (export \"memory\") 16384)")
 }
 
+/// A handler by its name that holds a memory of 64 bits.
+fn wide() -> String {
+    let module = "(component (core module (memory i64 1))";
+    exporting("hookyard:handler/handler@0.1.0").replacen("(component", module, 1)
+}
+
 /// Files that are no handlers, and what is said of each.
 fn bad_files() -> Vec<(String, Vec<u8>, &'static str)> {
     let text = |name: &str, text: &str, says| (name.to_owned(), text.as_bytes().to_vec(), says);
@@ -54,7 +60,7 @@ fn bad_files() -> Vec<(String, Vec<u8>, &'static str)> {
         text("other.wat", &exporting("acme:shop/till@1.0.0"), "exports acme:shop/till@1.0.0"),
         text("types.wat", OTHER_TYPES, "its hookyard:handler/handler@0.1.0 is not the one of"),
         text("memory.wat", &much_memory(), "ceilings.memory"),
-        text("wide.wat", "(component (core module (memory i64 1)))", "memory64"),
+        text("wide.wat", &wide(), "memory64"),
         text("magic.wat", &wat::unknown_import(), magic),
         ("native.wasm".to_owned(), elf, "native code, not WebAssembly: build it for"),
         ("ahead.wasm".to_owned(), precompiled(), "precompiled native code (.cwasm)"),

@@ -42,7 +42,7 @@ fn the_file_and_all_modules_are_reported_at_once() {
         "error: `sources.hotglue` has no `scheme`\n",
         "error: unknown key `shceme` in `sources.hotglue`\n --> router.toml:6:1\n  |\n6 | shceme",
         "  = help: did you mean `scheme`?\n",
-        "\nerror: this is a core WebAssembly module",
+        "\nerror: this is a core module without a function `_start`",
         "\n--> plugins/core.wat\n",
         "\nerror: the file is empty\n--> plugins/empty.wasm\n",
         "\nwarning: the handler `h` has no file\n--> plugins/h.wasm\n",
