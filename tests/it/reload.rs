@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::letters::{attempts, routes};
 use crate::wat;
+use crate::wat_commands::spins_before_start;
 use crate::yard::{Yard, wait};
 
 impl Yard {
@@ -84,6 +85,7 @@ fn a_module_that_breaks_leaves_its_last_good_version() {
         (b"#!/bin/sh", "this is not WebAssembly"),
         (b"(component (oops))", "WebAssembly text with a mistake"),
         (wat::spin_at_start().as_bytes(), "it fails as soon as it is instantiated: limit"),
+        (spins_before_start().as_bytes(), "it fails as soon as it is instantiated: limit"),
         (b"(component)", "exports"),
     ]
     .map(|(bytes, says)| (bytes.to_owned(), says));
@@ -99,7 +101,7 @@ fn a_module_that_breaks_leaves_its_last_good_version() {
         let told = report["errors"][0].as_str().unwrap();
         assert!(told.starts_with("handlers.h: ") && told.contains(says), "{told}");
     }
-    assert!(reloads(&yard, "failed") >= 6.0);
+    assert!(reloads(&yard, "failed") >= 7.0);
     yard.rename_plugin("h.wat", whole);
     yard.until_it_says("h", "better");
     assert_eq!(yard.handler("h")["error"], Value::Null);
