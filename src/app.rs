@@ -1,6 +1,5 @@
 //! Builds every part from a [`Config`], runs them, and ends them in order.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -22,19 +21,27 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, SecretText, Server};
+use crate::config::{Config, Diagnostics, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Handlers, Job, Settings, Slots};
+use crate::handler::{self, Cache, Compiler, Job, Slots};
 use crate::ingress::{Attempts, Ingress};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
+use crate::reload::{self, Asker};
 use crate::route::Route;
 use crate::server::body::Rate;
 use crate::server::{self, Budget, Limits, TlsAcceptor};
-use crate::snapshot::{Current, Snapshot};
+use crate::snapshot::Current;
+use crate::watch::{self, Loader, Shared};
 
 /// How long the admin side may take to finish what it was asked.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
+/// The folder of compiled code, in `data`.
+const CACHE: &str = "cache";
+
+/// Instances beside those of attempts: a new handler is tried before it is used.
+const TRIALS: usize = 1;
 
 /// hookyard, running.
 pub struct App {
@@ -42,6 +49,8 @@ pub struct App {
     pub public: SocketAddr,
     /// Where the admin side listens.
     pub admin: SocketAddr,
+    /// Where reloads are asked for.
+    pub reload: Asker,
     drain: Duration,
     ledger: Ledger,
     dispatch: Running,
@@ -55,12 +64,12 @@ struct Side {
 }
 
 impl App {
-    /// Opens the ledger, loads the handlers, and listens.
+    /// Opens the ledger, loads the handlers, and listens. `read` is what reading `config` gave.
     ///
     /// # Errors
     /// A port is in use, the ledger cannot be opened, a TLS file cannot be read.
-    pub async fn start(config: Config) -> Result<Self> {
-        let server = config.server;
+    pub async fn start(config: Config, read: &Diagnostics) -> Result<Self> {
+        let server = config.server.clone();
         let tls =
             server.tls.as_ref().map(|tls| server::acceptor(&tls.cert, &tls.key)).transpose()?;
         let public = listen(server.listen).await?;
@@ -68,20 +77,20 @@ impl App {
         let threads = server.handler_threads.map_or_else(cores, NonZeroUsize::get);
         let metrics = Metrics::new()?;
         let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
-        let handlers = load(&server, threads, config.handlers).await?;
-        let snapshot = Snapshot::new(config.sources, config.routes, handlers);
-        tell(&snapshot);
-        ledger.unpark(snapshot.runnable());
-        let current: Current = Arc::new(ArcSwap::from_pointee(snapshot));
+        let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
-        let parts = Parts { ledger, current, slots, metrics };
+        let parts = Parts { ledger, current: Current::default(), slots, guard, metrics };
+        let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
+        let (reload, asks) = reload::channel();
+        watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
         let drain = server.drain_timeout;
         Ok(Self {
             public: public.local_addr()?,
             admin: admin.local_addr()?,
             drain,
             dispatch: parts.dispatch(jobs, threads)?,
-            sides: [parts.public(public, tls, &server), parts.admin(admin, server)],
+            sides: [parts.public(public, tls, &server), parts.admin(admin, reload.clone())],
+            reload,
             ledger: parts.ledger,
         })
     }
@@ -120,10 +129,20 @@ struct Parts {
     ledger: Ledger,
     current: Current,
     slots: Slots,
+    guard: Arc<ArcSwap<Guard>>,
     metrics: Metrics,
 }
 
 impl Parts {
+    fn shared(&self) -> Shared {
+        Shared {
+            current: self.current.clone(),
+            guard: self.guard.clone(),
+            ledger: self.ledger.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+
     fn dispatch(&self, jobs: Receiver<Job>, threads: usize) -> Result<Running> {
         let dispatch = Dispatch {
             ledger: self.ledger.clone(),
@@ -156,10 +175,10 @@ impl Parts {
         serve(listener, tls, limits, server.drain_timeout, self.refused(), answer)
     }
 
-    fn admin(&self, listener: TcpListener, server: Server) -> Side {
-        let token = server.admin_token.as_ref().map(SecretText::expose);
+    fn admin(&self, listener: TcpListener, reload: Asker) -> Side {
         let admin = Arc::new(Admin {
-            guard: Guard::new(token, server.admin_hosts),
+            guard: self.guard.clone(),
+            reload,
             ledger: self.ledger.clone(),
             current: self.current.clone(),
             metrics: self.metrics.clone(),
@@ -185,22 +204,15 @@ async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Res
     Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)
 }
 
-/// Loads the handlers, away from the thread that serves.
-async fn load(
-    server: &Server,
-    threads: usize,
-    settings: BTreeMap<String, Settings>,
-) -> Result<Handlers> {
+/// What makes programs of modules, on an engine with room for all attempts of these threads.
+fn compiler(server: &Server, threads: usize) -> Result<Compiler> {
     // As many again for attempts that senders wait for.
-    let attempts = u32::try_from(2 * threads * ATTEMPTS_A_THREAD)?;
+    let instances = u32::try_from(2 * threads * ATTEMPTS_A_THREAD + TRIALS)?;
     let memory = usize::try_from(server.ceilings.memory)?;
-    let (plugins, module) = (server.plugins.clone(), server.ceilings.module);
-    spawn_blocking(move || {
-        let engine = handler::engine(attempts, memory)
-            .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
-        Ok(Handlers::load(&engine, &plugins, module, settings))
-    })
-    .await?
+    let engine = handler::engine(instances, memory)
+        .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
+    let cache = Cache::open(&server.data.join(CACHE)).context("cannot keep compiled code")?;
+    Ok(Compiler::new(engine, Some(cache)))
 }
 
 /// Serves one side: `answer` gets each request and its peer's address.
@@ -228,21 +240,6 @@ where
         server::serve(listener, tls, limits, service, stopped, drain, &refused).await
     };
     Side { stop, served: tokio::spawn(served) }
-}
-
-/// Says which handlers there are.
-fn tell(snapshot: &Snapshot) {
-    for (name, handler) in snapshot.handlers.iter() {
-        match handler {
-            Ok(handler) => tracing::info!(handler = %name, version = %handler.version(), "loaded"),
-            Err(error) => tracing::error!(handler = %name, %error, "cannot be loaded"),
-        }
-    }
-    let missing = |route: &&Arc<Route>| snapshot.handlers.get(&route.handler).is_none();
-    for route in snapshot.routes.iter().filter(missing) {
-        let (route, handler) = (&route.name, &route.handler);
-        tracing::warn!(%route, %handler, "the handler's file is missing: deliveries are parked");
-    }
 }
 
 fn longest_wait(routes: &[Route]) -> Duration {

@@ -93,14 +93,23 @@ impl Dispatch {
 
     async fn deliver(&self, lease: Lease) {
         let snapshot = self.current.load_full();
-        let settlement = match target(&snapshot, &lease.route) {
+        let route = lease.route.clone();
+        let settlement = match target(&snapshot, &route) {
             Ok((route, handler)) => self.attempt(&lease, route, handler).await,
             Err(cause) => Settlement::Parked(cause),
         };
+        let parked = matches!(settlement, Settlement::Parked(_));
         if let Settlement::Parked(cause) = &settlement {
-            tracing::warn!(route = %lease.route, cause, "a delivery is parked");
+            tracing::warn!(%route, cause, "a delivery is parked");
         }
         self.ledger.settle(lease, settlement);
+        // A reload that came in between has freed the parked ones before this one was among them.
+        if parked
+            && target(&snapshot, &route).is_err()
+            && target(&self.current.load(), &route).is_ok()
+        {
+            self.ledger.unpark(vec![route]);
+        }
     }
 
     async fn attempt(&self, lease: &Lease, route: &Route, handler: &Handler) -> Settlement {

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub dedupe_horizon: IntGauge,
     /// `hookyard_commit_failures_total`: commits that the disk refused.
     pub commit_failures: IntCounter,
+    /// `hookyard_reloads_total{result}`.
+    pub reloads: IntCounterVec,
     /// `hookyard_attempts_total{route,outcome}`.
     pub attempts: IntCounterVec,
     /// `hookyard_attempt_duration_seconds{route}`.
@@ -81,6 +83,7 @@ impl Metrics {
                 "commit_failures_total",
                 "Commits that failed; their events were answered 503.",
             )?,
+            reloads: counters("reloads_total", "Reloads, ok or failed.", &["result"])?,
             attempts: counters("attempts_total", "Attempts ended.", &["route", "outcome"])?,
             attempt_duration: HistogramVec::new(
                 seconds("attempt_duration_seconds", "Wall time of attempts."),
@@ -102,6 +105,7 @@ impl Metrics {
         self.registry.register(Box::new(self.settled.clone()))?;
         self.registry.register(Box::new(self.dedupe_horizon.clone()))?;
         self.registry.register(Box::new(self.commit_failures.clone()))?;
+        self.registry.register(Box::new(self.reloads.clone()))?;
         self.registry.register(Box::new(self.attempts.clone()))?;
         self.registry.register(Box::new(self.attempt_duration.clone()))
     }

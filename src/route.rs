@@ -40,7 +40,7 @@ pub enum Mode {
 }
 
 /// All routes, found by source and by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
     by_source: HashMap<Arc<str>, Vec<Arc<Route>>>,
     by_name: HashMap<Arc<str>, Arc<Route>>,

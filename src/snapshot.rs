@@ -30,6 +30,11 @@ impl Snapshot {
         Self { sources: by_path.collect(), routes: Table::new(routes), handlers }
     }
 
+    /// The same sources and routes with other handlers.
+    pub fn with_handlers(&self, handlers: Handlers) -> Self {
+        Self { sources: self.sources.clone(), routes: self.routes.clone(), handlers }
+    }
+
     /// The source that posts to that path.
     pub fn source_at(&self, path: &str) -> Option<&Arc<Source>> {
         self.sources.get(path)

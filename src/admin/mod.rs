@@ -6,6 +6,7 @@ mod show;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -15,9 +16,13 @@ use serde_json::json;
 
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::reload::Asker;
 use crate::snapshot::Current;
 use guard::Denied;
 pub use guard::Guard;
+
+/// What is posted to, to reload.
+const RELOAD: &str = "/api/v1/reload";
 
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;
@@ -25,7 +30,9 @@ pub type Answer = Response<Full<Bytes>>;
 /// What the admin side answers from.
 pub struct Admin {
     /// Who may ask.
-    pub guard: Guard,
+    pub guard: Arc<ArcSwap<Guard>>,
+    /// Where reloads are asked for.
+    pub reload: Asker,
     /// The events.
     pub ledger: Ledger,
     /// Sources, routes and handlers.
@@ -40,13 +47,14 @@ impl Admin {
         let (head, _body) = request.into_parts();
         let path = head.uri.path();
         let is_health = matches!(path, "/healthz" | "/readyz");
-        if !is_health && let Err(denied) = self.guard.check(&head) {
+        if !is_health && let Err(denied) = self.guard.load().check(&head) {
             return denied_answer(denied);
         }
-        if head.method != Method::GET && head.method != Method::HEAD {
-            let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+        match (path, &head.method) {
+            (RELOAD, &Method::POST) => return self.reload().await,
+            (RELOAD, _) => return not_allowed("POST"),
+            (_, &Method::GET | &Method::HEAD) => {}
+            _ => return not_allowed("GET, HEAD"),
         }
         let query = head.uri.query().unwrap_or_default().to_owned();
         match path {
@@ -85,6 +93,12 @@ impl Admin {
             }
         }
     }
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
 /// Runs what reads the disk away from the thread that owns the sockets.

@@ -70,7 +70,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue)> {
 
 /// Makes one attempt, and shows what it came to.
 pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
-    let config = input::config(config)?;
+    let (config, _) = input::config(config)?;
     let handler = load(&config, &args.handler)?;
     let event = event(&config, args)?;
     let id = EventId::new(event.received_at(), 0, 0).to_string();

@@ -7,15 +7,15 @@ use anyhow::Context;
 use bytes::Bytes;
 
 use super::answer::{Failed, colored, say};
-use crate::config::Config;
+use crate::config::{Config, Diagnostics};
 
-/// The configuration. Its warnings go to stderr.
-pub fn config(path: &Path) -> Result<Config, Failed> {
+/// The configuration, and what was found in it: warnings, which go to stderr.
+pub fn config(path: &Path) -> Result<(Config, Diagnostics), Failed> {
     let (config, warnings) = Config::load(path).map_err(Failed::Report)?;
     if warnings.iter().next().is_some() {
         say(&warnings.render(colored(&stderr())));
     }
-    Ok(config)
+    Ok((config, warnings))
 }
 
 /// A file byte for byte; `-` is stdin.

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod check;
+mod compile;
 mod input;
 mod log;
 mod pinned;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::answer::Answer;
+use crate::handler::COMPILE;
 
 /// Receives webhooks: verifies, stores, and hands them to sandboxed WebAssembly handlers.
 #[derive(Debug, Parser)]
@@ -55,6 +57,9 @@ enum Verb {
     Send(send::Args),
     Call(call::Args),
     Presets(presets::Args),
+    /// Compiles a module, for the verbs that load them: stdin to stdout.
+    #[command(name = COMPILE, hide = true)]
+    Compile,
 }
 
 /// Runs what the command line says. Usage errors exit with 2, failures with 1.
@@ -66,6 +71,7 @@ pub fn run() -> ExitCode {
         Verb::Send(args) => send::run(&config, &args),
         Verb::Call(args) => call::run(&config, &args),
         Verb::Presets(args) => Ok(presets::run(&args)),
+        Verb::Compile => return compile::run(),
     };
     match answered {
         Ok(answer) => answer.print(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 
 use crate::config::Plugins;
-use crate::handler::{self, Handlers};
+use crate::handler::{self, Compiler, Handlers, Modules};
 
 /// Room in the engine. One attempt at a time needs that of one component, however many core
 /// modules it is made of.
@@ -14,7 +14,7 @@ const INSTANCES: u32 = 16;
 
 /// The file of the handler of that name; `.wasm` where there is none.
 pub fn file(folder: &Path, name: &str) -> PathBuf {
-    let [binary, text] = ["wasm", "wat"].map(|end| folder.join(format!("{name}.{end}")));
+    let [binary, text] = handler::files(folder, name);
     if text.exists() && !binary.exists() { text } else { binary }
 }
 
@@ -26,5 +26,9 @@ pub fn load(plugins: &Plugins, folder: &Path, names: BTreeSet<String>) -> Result
         let settings = plugins.named.get(&name).unwrap_or(&plugins.other).clone();
         (name, settings)
     });
-    Ok(Handlers::load(&engine, folder, plugins.module, settings.collect()))
+    // Nothing is written to `data`, which may be another user's.
+    let compiler = Compiler::new(engine, None);
+    let modules = Modules { folder, bytes: plugins.module, compiler: &compiler };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(Handlers::default().next(&modules, settings.collect(), false)))
 }

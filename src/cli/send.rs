@@ -63,7 +63,7 @@ pub struct Args {
 
 /// Signs, posts, and shows the answer.
 pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
-    let config = input::config(config)?;
+    let (config, _) = input::config(config)?;
     let source = find(&config, &args.source)?;
     let url = match &args.url {
         Some(url) => url.clone(),

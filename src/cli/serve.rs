@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::answer::Failed;
 use super::{input, log};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Diagnostics};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -21,25 +21,29 @@ const INTERRUPTED: i32 = 130;
 
 /// Serves until a signal comes.
 pub fn run(config: &Path) -> Result<(), Failed> {
-    let config = input::config(config)?;
+    let (config, read) = input::config(config)?;
     log::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start")?;
-    Ok(runtime.block_on(serve(config))?)
+    Ok(runtime.block_on(serve(config, &read))?)
 }
 
-async fn serve(config: Config) -> Result<()> {
+async fn serve(config: Config, read: &Diagnostics) -> Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
+    let hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let app = tokio::select! {
-        app = App::start(config) => app?,
+        app = App::start(config, read) => app?,
         // Nothing has been promised to anyone yet: there is nothing to finish.
         () = signals.next() => std::process::exit(INTERRUPTED),
     };
     announce(&app, scheme).context("cannot print the addresses")?;
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = reload_on(hang_up, &app) => {}
+    }
     tracing::info!("ending: a second signal ends at once");
     tokio::spawn(async move {
         signals.next().await;
@@ -47,6 +51,14 @@ async fn serve(config: Config) -> Result<()> {
     });
     app.stop().await;
     Ok(())
+}
+
+/// Reloads on every SIGHUP; what comes of it is in the log.
+async fn reload_on(mut hang_up: Signal, app: &App) {
+    while hang_up.recv().await.is_some() {
+        let _logged = app.reload.ask().await;
+    }
+    std::future::pending::<()>().await
 }
 
 /// `scheme` is the public side's; the admin side speaks plain HTTP.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -22,6 +22,7 @@ pub(super) struct Context<'a> {
     found: RefCell<Vec<Diagnostic>>,
     secrets: RefCell<Vec<Range<usize>>>,
     literals: RefCell<Vec<Range<usize>>>,
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Context<'a> {
@@ -33,12 +34,13 @@ impl<'a> Context<'a> {
             found: RefCell::default(),
             secrets: RefCell::default(),
             literals: RefCell::default(),
+            files: RefCell::default(),
         }
     }
 
-    /// What was found, and the spans that no report may show.
-    pub fn finish(self) -> (Vec<Diagnostic>, Vec<Range<usize>>) {
-        (self.found.into_inner(), self.secrets.into_inner())
+    /// What was found, the spans that no report may show, and the files of secrets.
+    pub fn finish(self) -> (Vec<Diagnostic>, Vec<Range<usize>>, Vec<PathBuf>) {
+        (self.found.into_inner(), self.secrets.into_inner(), self.files.into_inner())
     }
 
     pub fn report(&self, diagnostic: Diagnostic) {
@@ -58,6 +60,11 @@ impl<'a> Context<'a> {
     /// Notes a secret that stands in the file itself.
     pub fn note_literal(&self, span: Range<usize>) {
         self.literals.borrow_mut().push(span);
+    }
+
+    /// Notes a file that a secret is read from.
+    pub fn note_file(&self, path: &Path) {
+        self.files.borrow_mut().push(path.to_owned());
     }
 
     /// Warns of every secret that stands in the file itself.

@@ -60,6 +60,7 @@ impl Diagnostic {
 #[derive(Clone)]
 pub struct Diagnostics {
     path: PathBuf,
+    secret_files: Vec<PathBuf>,
     /// The file with its secrets blanked out.
     text: String,
     found: Vec<Diagnostic>,
@@ -74,7 +75,18 @@ impl Diagnostics {
         mut found: Vec<Diagnostic>,
     ) -> Self {
         found.sort_by_key(|diagnostic| diagnostic.span.as_ref().map(|span| span.start));
-        Self { path: path.to_owned(), text: blank(text, secrets), found }
+        let (path, secret_files) = (path.to_owned(), Vec::new());
+        Self { path, secret_files, text: blank(text, secrets), found }
+    }
+
+    /// With the files that its secrets come from.
+    pub(super) fn with_secret_files(self, secret_files: Vec<PathBuf>) -> Self {
+        Self { secret_files, ..self }
+    }
+
+    /// The files that were read, or should have been: router.toml, then those of its secrets.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.path).chain(&self.secret_files).map(PathBuf::as_path)
     }
 
     /// One finding about a file as a whole, without its text.
@@ -118,6 +130,21 @@ impl Diagnostics {
         }
         report.truncate(report.trim_end().len());
         report
+    }
+
+    /// The findings of one severity, each on one line: file, line, column, what and help.
+    pub fn lines(&self, severity: Severity) -> Vec<String> {
+        let these = self.iter().filter(|found| found.severity == severity);
+        these.map(|found| self.line(found)).collect()
+    }
+
+    fn line(&self, found: &Diagnostic) -> String {
+        let mut line = visible(&self.path.to_string_lossy());
+        if let Some((row, column)) = self.place(found) {
+            line.push_str(&format!(":{row}:{column}"));
+        }
+        let help = found.help.iter().map(|help| format!(" ({help})"));
+        [format!("{line}: {}", found.message)].into_iter().chain(help).collect()
     }
 
     fn group<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {

@@ -24,6 +24,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::handler::Settings;
 use crate::route::Route;
@@ -42,7 +43,7 @@ pub use self::units::duration;
 /// Everything that `router.toml` says.
 #[derive(Debug)]
 pub struct Config {
-    pub server: Server,
+    pub server: Arc<Server>,
     /// In file order.
     pub sources: Vec<Source>,
     /// In file order.
@@ -66,7 +67,7 @@ impl Config {
 }
 
 fn document(root: &mut Section<'_>) -> Config {
-    let server = root.table("server", later::SERVER, server::read);
+    let server = Arc::new(root.table("server", later::SERVER, server::read));
     let sources = root.optional("sources", Item::entries).unwrap_or_default();
     let names: Vec<&str> = sources.iter().map(|entry| entry.name).collect();
     let sources = sources::read(sources);

@@ -57,8 +57,9 @@ impl Reading {
             Section::read(&context, "", table, &[], super::document)
         });
         syntax::report(&context, text, errors);
-        let (found, hidden) = context.finish();
-        Self { config, found: Diagnostics::new(path, text, &hidden, found) }
+        let (found, hidden, files) = context.finish();
+        let found = Diagnostics::new(path, text, &hidden, found).with_secret_files(files);
+        Self { config, found }
     }
 
     /// Everything that was found.

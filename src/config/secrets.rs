@@ -8,6 +8,7 @@ use super::item::Item;
 use super::section::Section;
 
 /// A secret that is compared as it is, never empty.
+#[derive(PartialEq, Eq)]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -102,6 +103,7 @@ fn from_env(item: Item<'_>) -> Option<String> {
 /// Editors and `echo` end a file with a line break that is no part of the secret.
 fn from_file(item: Item<'_>) -> Option<String> {
     let path = item.path()?;
+    item.context.note_file(&path);
     match std::fs::read_to_string(&path) {
         Ok(text) => {
             let line = text.strip_suffix('\n').unwrap_or(&text);

@@ -88,8 +88,57 @@ pub struct Server {
     pub handler_threads: Option<NonZeroUsize>,
 }
 
+impl Server {
+    /// The keys in which `new` differs, and that a running process cannot change. The admin side's
+    /// token and hosts belong to its address: a new address waits, and they with it.
+    pub fn waiting(&self, new: &Self) -> Vec<&'static str> {
+        // Without `..`, so that no new key is forgotten.
+        let Self {
+            listen,
+            admin,
+            admin_token,
+            admin_hosts,
+            tls,
+            plugins: _,
+            data,
+            connections,
+            header_bytes,
+            header_timeout,
+            body_rate,
+            idle_timeout,
+            body_memory,
+            dedupe_window,
+            dedupe_memory,
+            drain_timeout,
+            ceilings: Ceilings { timeout: _, cpu: _, memory, module: _ },
+            handler_threads,
+        } = self;
+        let elsewhere = *admin != new.admin;
+        let keys = [
+            ("listen", *listen != new.listen),
+            ("admin", elsewhere),
+            ("admin_token", elsewhere && *admin_token != new.admin_token),
+            ("admin_hosts", elsewhere && *admin_hosts != new.admin_hosts),
+            ("tls", *tls != new.tls),
+            ("data", *data != new.data),
+            ("connections", *connections != new.connections),
+            ("header_bytes", *header_bytes != new.header_bytes),
+            ("header_timeout", *header_timeout != new.header_timeout),
+            ("body_rate", *body_rate != new.body_rate),
+            ("idle_timeout", *idle_timeout != new.idle_timeout),
+            ("body_memory", *body_memory != new.body_memory),
+            ("dedupe_window", *dedupe_window != new.dedupe_window),
+            ("dedupe_memory", *dedupe_memory != new.dedupe_memory),
+            ("drain_timeout", *drain_timeout != new.drain_timeout),
+            ("ceilings.memory", *memory != new.ceilings.memory),
+            ("threads.handlers", *handler_threads != new.handler_threads),
+        ];
+        keys.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+}
+
 /// The files of the certificate chain and its key, both PEM.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Tls {
     pub cert: PathBuf,
     pub key: PathBuf,

@@ -134,9 +134,9 @@ fn what_the_server_table_says_is_taken() {
     )
     .server;
     assert_eq!(server.listen, "[::1]:0".parse().unwrap());
-    assert_eq!(server.admin_token.unwrap().expose(), "correct horse");
+    assert_eq!(server.admin_token.as_ref().unwrap().expose(), "correct horse");
     assert_eq!(server.admin_hosts, ["hooks.internal"]);
-    let Tls { cert, key } = server.tls.unwrap();
+    let Tls { cert, key } = server.tls.as_ref().unwrap();
     assert_eq!(
         (cert.as_path(), key.as_path()),
         (Path::new("/tls/cert.pem"), Path::new("etc/key.pem"))
@@ -254,7 +254,7 @@ fn a_secret_is_what_its_place_holds() {
         fs::write(folder.path().join("secret"), content).unwrap();
         let text = "server.admin_token = { file = \"secret\" }";
         let (config, _) = parse(&folder.path().join("router.toml"), text, &env).unwrap();
-        let token = config.server.admin_token.unwrap();
+        let token = config.server.admin_token.as_ref().unwrap();
         assert_eq!(token.expose(), secret);
         assert!(!format!("{token:?}").contains(secret));
     };
@@ -312,4 +312,28 @@ proptest! {
             prop_assert!(!report.render(true).is_empty());
         }
     }
+}
+
+#[test]
+fn what_cannot_change_while_running_waits_and_nothing_else() {
+    let running = config("");
+    let waiting = |text: &str| running.server.waiting(&config(text).server);
+    assert_eq!(waiting("server.listen = \"[::1]:1\""), ["listen"]);
+    assert_eq!(waiting("server.ceilings = { memory = \"1GiB\", cpu = 1 }"), ["ceilings.memory"]);
+    assert_eq!(waiting("server = { plugins = \"p\", admin_hosts = [\"h\"] }"), [""; 0]);
+    let elsewhere = "server = { admin = \"127.0.0.2:1\", admin_token = { env = \"SECRET\" } }";
+    assert_eq!(waiting(elsewhere), ["admin", "admin_token"]);
+}
+
+#[test]
+fn the_files_that_a_configuration_comes_from_are_known_although_it_is_bad() {
+    let text =
+        "server.admin_token = { file = \"a\" }\nsources.s.secrets = [{ file = \"/b\" }]\nx = 1";
+    let found = read(text).unwrap_err();
+    let files: Vec<_> = found.files().map(|file| file.to_str().unwrap()).collect();
+    assert_eq!(files, ["etc/router.toml", "etc/a", "/b"]);
+    let lines = found.lines(Severity::Error);
+    let unknown = lines.iter().find(|line| line.contains("unknown key")).unwrap();
+    assert!(unknown.starts_with("etc/router.toml:3:1: unknown key `x`"), "{unknown}");
+    assert!(found.lines(Severity::Warning).is_empty());
 }

@@ -8,7 +8,7 @@ use super::LoadError;
 use super::attempt::Call;
 use super::command::{self, Command};
 use super::host::Host;
-use super::inspect::{self, Kind};
+use super::native::Program;
 use super::stdio::Streams;
 use super::typed::Typed;
 use crate::delivery::Outcome;
@@ -22,16 +22,17 @@ pub enum Abi {
 }
 
 impl Abi {
-    /// Looks at a file, compiles and links what is in it.
+    /// Links a program.
     ///
     /// # Errors
-    /// It is no handler, is invalid, or imports what there is not.
-    pub fn load(engine: &Engine, file: &[u8]) -> Result<Self, LoadError> {
-        let (kind, binary) = inspect::program(file)?;
-        Ok(match kind {
-            Kind::Typed => Self::Typed(Typed::load(engine, &binary)?),
-            Kind::CommandComponent => Self::Command(Command::component(engine, &binary)?),
-            Kind::CommandModule => Self::Command(Command::module(engine, &binary)?),
+    /// It imports what there is not, or what it exports is not its contract's.
+    pub fn link(engine: &Engine, program: &Program) -> Result<Self, LoadError> {
+        Ok(match program {
+            Program::Typed(component) => Self::Typed(Typed::link(engine, component)?),
+            Program::CommandComponent(component) => {
+                Self::Command(Command::component(engine, component)?)
+            }
+            Program::CommandModule(module) => Self::Command(Command::module(engine, module)?),
         })
     }
 
@@ -48,6 +49,17 @@ impl Abi {
         match self {
             Self::Typed(_) => Streams::Log,
             Self::Command(_) => Streams::Command { stdin: command::event_json(call, config) },
+        }
+    }
+
+    /// Makes an instance in the store, and leaves it at that.
+    ///
+    /// # Errors
+    /// The guest broke, or was interrupted.
+    pub async fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<()> {
+        match self {
+            Self::Typed(typed) => typed.instantiate(store).await.map(drop),
+            Self::Command(command) => command.instantiate(store).await,
         }
     }
 

@@ -8,17 +8,20 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
-use super::Handler;
 use super::host::Host;
 use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::About;
-use super::stdio::StdoutFull;
+use super::stdio::{StdoutFull, Streams};
+use super::{Handler, LoadError};
 use crate::delivery::Outcome;
 use crate::event::Event;
 use crate::text::{head, printable};
 
 /// Bytes of a handler's reason, or of a trap's message, that are kept.
 const REASON_BYTES: usize = 2 * 1024;
+
+/// How long instantiating may take when a handler is tried.
+const TRIAL: Duration = Duration::from_secs(10);
 
 /// What a handler is told of an event.
 #[derive(Debug, Clone, Copy)]
@@ -56,19 +59,52 @@ impl Handler {
         })
     }
 
+    /// Instantiates it once within an attempt's limits, and throws the instance away.
+    ///
+    /// # Errors
+    /// It breaks, or goes beyond its limits, before it could be called.
+    pub(super) async fn try_out(&self) -> Result<(), LoadError> {
+        let about =
+            About { event: String::new(), handler: self.name.clone(), route: Arc::default() };
+        let instantiate = self.within(about, Streams::Log, None, TRIAL);
+        let Ok(Called { outcome, .. }) = AssertUnwindSafe(instantiate).catch_unwind().await else {
+            return Err(LoadError::Host("it broke while it was instantiated".to_owned()));
+        };
+        match outcome.error() {
+            None => Ok(()),
+            Some(error) => Err(LoadError::Trial(format!("{} ({error})", outcome.name()))),
+        }
+    }
+
     async fn attempt(&self, call: Call<'_>, timeout: Duration) -> Called {
-        let limits = &self.settings.limits;
         let about = About {
             event: call.id.to_owned(),
             handler: self.name.clone(),
             route: call.route.clone(),
         };
         let streams = self.abi.streams(call, &self.settings.config);
+        self.within(about, streams, Some(call), timeout).await
+    }
+
+    /// Runs a fresh instance within the limits: what it makes of a call, if there is one.
+    async fn within(
+        &self,
+        about: About,
+        streams: Streams,
+        call: Option<Call<'_>>,
+        timeout: Duration,
+    ) -> Called {
+        let limits = &self.settings.limits;
         let host = Host::new(about, limits, self.settings.config.clone(), streams);
         let mut store = store(&self.engine, host, limits);
         let meter = store.data().cpu.clone();
-        let running = meter.run(self.abi.run(&mut store, call));
-        let ended = tokio::time::timeout(timeout, running).await;
+        let running = async {
+            match call {
+                Some(call) => self.abi.run(&mut store, call).await,
+                None => self.abi.instantiate(&mut store).await.map(|()| Outcome::Ack),
+            }
+        };
+        let ended = tokio::time::timeout(timeout, meter.run(running)).await;
         let cpu = meter.total();
         let outcome = match ended {
             Err(_elapsed) => Outcome::Timeout(timeout),

@@ -30,8 +30,9 @@ const PARTS: u32 = 4;
 /// Frames of a guest's stack that a trap's message shows.
 const BACKTRACE_FRAMES: usize = 16;
 
-/// Makes the engine. `instances` attempts fit at once, each with memories of at most `memory`
-/// bytes; the pool makes one more fail, so callers must not begin it.
+/// Makes the engine that runs guests. It has no compiler, so that nothing is compiled in this
+/// process. `instances` attempts fit at once, each with memories of at most `memory` bytes; the
+/// pool makes one more fail, so callers must not begin it.
 ///
 /// # Errors
 /// The system does not give the address space, or is not one that wasmtime knows.
@@ -51,9 +52,25 @@ pub fn engine(instances: u32, memory: usize) -> wasmtime::Result<Engine> {
         .table_keep_resident(KEPT_TABLES)
         .async_stack_keep_resident(KEPT_STACK)
         .pagemap_scan(Enabled::Auto);
+    let mut config = code();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).enable_compiler(false);
+    let engine = Engine::new(&config)?;
+    tick(&engine);
+    Ok(engine)
+}
+
+/// Makes the engine that compiles, and runs nothing.
+///
+/// # Errors
+/// The system is not one that wasmtime knows.
+pub fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&code())
+}
+
+/// What code is compiled for, the same for who compiles it and who runs it.
+fn code() -> Config {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         // Off by configuration, compiled in all the same: the holes known in this version lie in
         // these features, or in builds without them.
@@ -68,9 +85,7 @@ pub fn engine(instances: u32, memory: usize) -> wasmtime::Result<Engine> {
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(ATTEMPT_STACK)
         .async_stack_zeroing(true);
-    let engine = Engine::new(&config)?;
-    tick(&engine);
-    Ok(engine)
+    config
 }
 
 /// Advances the engine's epoch for as long as the engine is there.

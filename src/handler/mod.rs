@@ -3,6 +3,7 @@
 mod abi;
 mod attempt;
 mod bindings;
+mod cache;
 mod command;
 mod compile;
 mod engine;
@@ -11,26 +12,30 @@ mod inspect;
 mod limits;
 mod link;
 mod log;
+mod native;
 mod slots;
 mod stdio;
+mod table;
 mod typed;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::Engine;
 
 use abi::Abi;
 pub use attempt::{Call, Called};
+pub use cache::Cache;
+pub use compile::{COMPILE, Compiler, compile};
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};
+pub use table::{Handlers, Modules};
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -69,6 +74,29 @@ pub enum LoadError {
     /// It imports what hookyard does not have.
     #[error("it imports what hookyard does not offer (see the world in wit/hookyard.wit): {0}")]
     Import(String),
+    /// Compiling it takes more than a module may take.
+    #[error(
+        "it cannot be compiled within {seconds} s of CPU time and {mib} MiB of memory: {ended}"
+    )]
+    TooHard {
+        /// The limit of CPU time.
+        seconds: u64,
+        /// The limit of memory.
+        mib: u64,
+        /// How the child that compiled it ended.
+        ended: String,
+    },
+    /// The child that compiles refuses it, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be instantiated.
+    #[error("it fails as soon as it is instantiated: {0}")]
+    Trial(String),
+    /// Its file was there, and is not any more.
+    #[error(
+        "its file is gone: what was loaded stays until a restart, which would park its deliveries"
+    )]
+    Gone,
     /// hookyard's own side cannot be set up.
     #[error("hookyard cannot set up its side: {0}")]
     Host(String),
@@ -83,13 +111,17 @@ pub struct Settings {
     pub config: Arc<BTreeMap<String, String>>,
 }
 
+/// A file's SHA-256.
+type Hash = [u8; 32];
+
 /// A handler that can be called.
 pub struct Handler {
     name: Arc<str>,
+    file: Hash,
     version: Arc<str>,
     settings: Settings,
     engine: Engine,
-    abi: Abi,
+    abi: Arc<Abi>,
 }
 
 impl Handler {
@@ -102,48 +134,28 @@ impl Handler {
     pub fn abi(&self) -> &'static str {
         self.abi.name()
     }
+
+    /// The same file's handler with other settings.
+    fn with(&self, settings: Settings) -> Self {
+        Self {
+            name: self.name.clone(),
+            file: self.file,
+            version: self.version.clone(),
+            settings,
+            engine: self.engine.clone(),
+            abi: self.abi.clone(),
+        }
+    }
 }
 
-/// A handler by name: what its file gave.
-pub type Loaded = Result<Arc<Handler>, LoadError>;
-
-/// The handlers that routes name. A name that is not in it has no file.
-#[derive(Default)]
-pub struct Handlers(HashMap<Arc<str>, Loaded>);
-
-impl Handlers {
-    /// Loads the file `<name>.wasm` or `<name>.wat` of a folder for each name with settings. A
-    /// file that cannot be run is in the table with its error.
-    pub fn load(
-        engine: &Engine,
-        folder: &Path,
-        module_bytes: u64,
-        settings: BTreeMap<String, Settings>,
-    ) -> Self {
-        let load = |(name, settings): (String, Settings)| {
-            let file = find(folder, &name).transpose()?;
-            let name: Arc<str> = name.into();
-            let bytes = file.and_then(|file| read(&file, module_bytes));
-            let handler = bytes.and_then(|bytes| make(engine, &name, &bytes, settings));
-            Some((name, handler.map(Arc::new)))
-        };
-        Self(settings.into_iter().filter_map(load).collect())
-    }
-
-    /// The handler of that name: `None` when there is no file.
-    pub fn get(&self, name: &str) -> Option<&Loaded> {
-        self.0.get(name)
-    }
-
-    /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Loaded)> {
-        self.0.iter()
-    }
+/// The files that a handler may be in: its binary form, and its text form.
+pub fn files(folder: &Path, name: &str) -> [PathBuf; 2] {
+    ["wasm", "wat"].map(|kind| folder.join(format!("{name}.{kind}")))
 }
 
 /// A handler's file, if there is one.
 fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, LoadError> {
-    let [binary, text] = ["wasm", "wat"].map(|kind| folder.join(format!("{name}.{kind}")));
+    let [binary, text] = files(folder, name);
     match (binary.exists(), text.exists()) {
         (true, true) => Err(LoadError::Twice(name.to_owned())),
         (true, false) => Ok(Some(binary)),
@@ -164,13 +176,19 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
     Ok(fs::read(file)?)
 }
 
-fn make(
-    engine: &Engine,
+/// Makes a handler of a file, and tries it.
+async fn make(
+    compiler: &Compiler,
     name: &Arc<str>,
-    file: &[u8],
+    bytes: &[u8],
+    file: Hash,
     settings: Settings,
 ) -> Result<Handler, LoadError> {
-    let version = hex::encode(Sha256::digest(file)).get(..16).unwrap_or_default().into();
-    let abi = Abi::load(engine, file)?;
-    Ok(Handler { name: name.clone(), version, settings, engine: engine.clone(), abi })
+    let engine = compiler.engine().clone();
+    let program = compiler.program(bytes, &file).await?;
+    let abi = Arc::new(Abi::link(&engine, &program)?);
+    let version = hex::encode(file).get(..16).unwrap_or_default().into();
+    let handler = Handler { name: name.clone(), file, version, settings, engine, abi };
+    handler.try_out().await?;
+    Ok(handler)
 }

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use wasmtime::component::{InstancePre, types::ComponentItem};
+use wasmtime::component::{Component, InstancePre, types::ComponentItem};
 use wasmtime::{Engine, Store};
 
 use super::LoadError;
 use super::attempt::{Call, fit};
-use super::bindings::WebhookHandlerPre;
 use super::bindings::exports::hookyard::handler::handler as guest;
 use super::bindings::hookyard::handler::types::HeaderParam;
+use super::bindings::{WebhookHandler, WebhookHandlerPre};
 use super::host::Host;
-use super::{compile, link};
+use super::link;
 use crate::delivery::{Outcome, Reply};
 
 /// The interface that a typed component exports.
@@ -21,17 +21,24 @@ const EXPORT: &str = "hookyard:handler/handler@0.1.0";
 pub struct Typed(WebhookHandlerPre<Host>);
 
 impl Typed {
-    /// Compiles and links a component.
+    /// Links a component.
     ///
     /// # Errors
-    /// It is invalid, imports what there is not, or exports a handler of other types.
-    pub fn load(engine: &Engine, binary: &[u8]) -> Result<Self, LoadError> {
-        let component = compile::component(engine, binary)?;
-        let linked = link::component(engine, &component)?;
+    /// It imports what there is not, or exports a handler of other types.
+    pub fn link(engine: &Engine, component: &Component) -> Result<Self, LoadError> {
+        let linked = link::component(engine, component)?;
         let pre = check_types(&linked)
             .and_then(|()| WebhookHandlerPre::new(linked))
             .map_err(|error| LoadError::WrongExport(format!("{error:#}")))?;
         Ok(Self(pre))
+    }
+
+    /// Makes an instance.
+    ///
+    /// # Errors
+    /// The guest broke, or was interrupted.
+    pub async fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<WebhookHandler> {
+        self.0.instantiate_async(store).await
     }
 
     /// Calls a fresh instance.
@@ -39,7 +46,7 @@ impl Typed {
     /// # Errors
     /// The guest broke, or was interrupted.
     pub async fn run(&self, store: &mut Store<Host>, call: Call<'_>) -> wasmtime::Result<Outcome> {
-        let instance = self.0.instantiate_async(&mut *store).await?;
+        let instance = self.instantiate(store).await?;
         let event = call.event;
         let headers: Vec<HeaderParam<'_>> =
             event.headers().iter().map(|(name, value)| HeaderParam { name, value }).collect();

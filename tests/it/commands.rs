@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::letters::{attempts, delivery, routes};
 use crate::wat_commands::{
-    STDERR, STDOUT, component, copies_to, counts, floods, module, prints, spins_before_start,
-    without_run,
+    STDERR, STDOUT, component, copies_to, counts, floods, module, prints, without_run,
 };
 use crate::yard::{Yard, guest, wait};
 
@@ -95,7 +94,6 @@ fn a_command_is_stopped_at_its_limits() {
         "cpu = \"50ms\"\nmemory = \"4MiB\"\nlog_bytes = \"1KiB\"",
         &[
             ("spin", module(spin), "limit", "cpu: "),
-            ("early", spins_before_start(), "limit", "cpu: "),
             ("memory", module(grow), "limit", "memory: "),
             ("stack", recursion.to_owned(), "limit", "stack"),
             ("stdout", floods(STDOUT, 32_768), "limit", "stdout: the limit is 4194304 bytes"),

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src/`, by folder or file.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 24] = [
     ("main", 11),
     ("cli", 10),
     ("app", 9),
+    ("watch", 8),
     ("config", 7),
     ("ingress", 6),
     ("dispatch", 6),
@@ -27,6 +28,7 @@ const FLOORS: [(&str, u32); 22] = [
     ("clock", 0),
     ("metrics", 0),
     ("pointer", 0),
+    ("reload", 0),
     ("text", 0),
 ];
 

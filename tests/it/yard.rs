@@ -214,6 +214,24 @@ impl Yard {
         exchange(self.admin(), request.as_bytes()).unwrap()
     }
 
+    /// Sends the admin side a request without a body.
+    pub fn admin_request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("content-length: 0\r\nconnection: close\r\n\r\n");
+        exchange(self.admin(), request.as_bytes()).unwrap()
+    }
+
+    /// `POST /api/v1/reload`, and its report.
+    pub fn reload(&self) -> Value {
+        let json = [("content-type", "application/json")];
+        let answer = self.admin_request("POST", "/api/v1/reload", &json);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
     /// All that is known of an event.
     pub fn event(&self, id: &str) -> Value {
         self.ask(&format!("/api/v1/events/{id}")).json()

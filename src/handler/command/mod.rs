@@ -3,7 +3,8 @@
 mod input;
 mod output;
 
-use wasmtime::{Engine, ExternType, InstancePre, Store};
+use wasmtime::component::Component;
+use wasmtime::{Engine, ExternType, InstancePre, Module, Store};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
@@ -11,7 +12,7 @@ pub use self::input::event_json;
 use super::attempt::fit;
 use super::host::Host;
 use super::inspect::START;
-use super::{LoadError, compile, link};
+use super::{LoadError, link};
 use crate::delivery::Outcome;
 
 /// The exit code of a command that rejects the event: `EX_DATAERR` of `sysexits.h`.
@@ -26,29 +27,38 @@ pub enum Command {
 }
 
 impl Command {
-    /// Compiles and links a core module.
+    /// Links a core module.
     ///
     /// # Errors
-    /// It is invalid, imports what there is not, or its `_start` has another type.
-    pub fn module(engine: &Engine, binary: &[u8]) -> Result<Self, LoadError> {
-        let module = compile::module(engine, binary)?;
+    /// It imports what there is not, or its `_start` has another type.
+    pub fn module(engine: &Engine, module: &Module) -> Result<Self, LoadError> {
         let starts = matches!(module.get_export(START), Some(ExternType::Func(start))
             if start.params().len() == 0 && start.results().len() == 0);
         if !starts {
             return Err(LoadError::WrongEntry("`_start` has parameters or results".to_owned()));
         }
-        Ok(Self::Module(link::module(engine, &module)?))
+        Ok(Self::Module(link::module(engine, module)?))
     }
 
-    /// Compiles and links a component.
+    /// Links a component.
     ///
     /// # Errors
-    /// It is invalid, imports what there is not, or its `run` has another type.
-    pub fn component(engine: &Engine, binary: &[u8]) -> Result<Self, LoadError> {
-        let component = compile::component(engine, binary)?;
-        let pre = CommandPre::new(link::component(engine, &component)?)
+    /// It imports what there is not, or its `run` has another type.
+    pub fn component(engine: &Engine, component: &Component) -> Result<Self, LoadError> {
+        let pre = CommandPre::new(link::component(engine, component)?)
             .map_err(|error| LoadError::WrongEntry(format!("{error:#}")))?;
         Ok(Self::Component(pre))
+    }
+
+    /// Makes an instance, and leaves it at that.
+    ///
+    /// # Errors
+    /// The guest broke, or was interrupted.
+    pub async fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<()> {
+        match self {
+            Self::Module(pre) => pre.instantiate_async(store).await.map(drop),
+            Self::Component(pre) => pre.instantiate_async(store).await.map(drop),
+        }
     }
 
     /// Runs a fresh instance.

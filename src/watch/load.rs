@@ -1,0 +1,245 @@
+//! Building the next snapshot from the files as they are now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+
+use super::look::{Seen, look};
+use crate::admin::Guard;
+use crate::config::{Config, Diagnostics, SecretText, Server, Severity};
+use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Settings};
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::reload::Report;
+use crate::route::Route;
+use crate::snapshot::{Current, Snapshot};
+use crate::source::Source;
+
+/// What a reload changes, and where it says so.
+pub struct Shared {
+    /// The snapshot in force.
+    pub current: Current,
+    /// Who may ask the admin side.
+    pub guard: Arc<ArcSwap<Guard>>,
+    /// Where deliveries are parked.
+    pub ledger: Ledger,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// What router.toml says of sources and routes.
+type Rules = (Vec<Source>, Vec<Route>);
+
+/// Loads router.toml, its secrets and its handlers.
+pub struct Loader {
+    shared: Shared,
+    compiler: Compiler,
+    /// router.toml.
+    path: PathBuf,
+    /// As the process was started.
+    started: Arc<Server>,
+    /// As router.toml said when it was last good.
+    server: Arc<Server>,
+    settings: BTreeMap<String, Settings>,
+    /// router.toml, and the files of its secrets.
+    files: Vec<PathBuf>,
+    /// Their hashes; `None` where there is no file.
+    contents: BTreeMap<PathBuf, Option<[u8; 32]>>,
+    seen: Seen,
+    /// What the log says already.
+    told: BTreeSet<String>,
+}
+
+impl Loader {
+    /// A loader that has loaded nothing yet; `read` is what reading router.toml gave.
+    pub fn new(
+        shared: Shared,
+        compiler: Compiler,
+        server: Arc<Server>,
+        read: &Diagnostics,
+    ) -> Self {
+        let files: Vec<_> = read.files().map(Path::to_owned).collect();
+        Self {
+            shared,
+            compiler,
+            path: read.path().to_owned(),
+            started: server.clone(),
+            server,
+            settings: BTreeMap::new(),
+            contents: contents(&files),
+            seen: look(files.clone()),
+            files,
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Loads what there is at the start, with router.toml read already.
+    pub async fn first(&mut self, config: Config) {
+        let rules = self.adopt(config);
+        self.load(Some(rules), false, Report::default()).await;
+    }
+
+    /// Loads what there is now. Files that were bad before are tried anew with `again`.
+    pub async fn reload(&mut self, again: bool) -> Report {
+        self.seen = self.look();
+        let mut report = Report::default();
+        let rules = self.read(&mut report);
+        let report = self.load(rules, again, report).await;
+        self.shared.metrics.reloads.with_label_values(&[report.result()]).inc();
+        report
+    }
+
+    /// Looks at all files that matter.
+    pub fn look(&self) -> Seen {
+        let folder = &self.server.plugins;
+        let files = self.settings.keys().flat_map(|name| handler::files(folder, name));
+        look(self.files.iter().cloned().chain(files))
+    }
+
+    /// Whether that look saw other files than the last load.
+    pub fn differs_from(&self, seen: &Seen) -> bool {
+        self.seen != *seen
+    }
+
+    /// The folders of all files that matter.
+    pub fn folders(&self) -> BTreeSet<PathBuf> {
+        let parents = self.files.iter().filter_map(|file| file.parent());
+        let folders = parents.chain([self.server.plugins.as_path()]);
+        // The folder of a bare name is the one that the process is in.
+        folders.map(|folder| Path::new(".").join(folder)).collect()
+    }
+
+    /// Reads router.toml; `None` leaves it at what it said before.
+    fn read(&mut self, report: &mut Report) -> Option<Rules> {
+        let (config, found) = match Config::load(&self.path) {
+            Ok((config, warnings)) => (Some(config), warnings),
+            Err(found) => (None, found),
+        };
+        report.warnings = found.lines(Severity::Warning);
+        report.errors = found.lines(Severity::Error);
+        self.files = found.files().map(Path::to_owned).collect();
+        let before = std::mem::replace(&mut self.contents, contents(&self.files));
+        let changed = self
+            .contents
+            .iter()
+            .filter(|(path, hash)| before.get(*path).is_some_and(|before| before != *hash));
+        report.changed = changed.map(|(path, _)| path.display().to_string()).collect();
+        let config = config?;
+        if !report.changed.is_empty() {
+            tracing::info!(files = report.changed.join(", "), "a new configuration is in force");
+        }
+        report.restart = self.started.waiting(&config.server);
+        Some(self.adopt(config))
+    }
+
+    /// Takes over what a running process can.
+    fn adopt(&mut self, config: Config) -> Rules {
+        self.server = config.server;
+        self.settings = config.handlers;
+        // Another address waits for a restart, and who may ask there with it.
+        if self.server.admin == self.started.admin {
+            self.shared.guard.store(Arc::new(guard(&self.server)));
+        }
+        (config.sources, config.routes)
+    }
+
+    /// Loads the handlers, and puts the next snapshot in force.
+    async fn load(&mut self, rules: Option<Rules>, again: bool, mut report: Report) -> Report {
+        self.look_before_reading();
+        let last = self.shared.current.load_full();
+        let modules = Modules {
+            folder: &self.server.plugins,
+            bytes: self.server.ceilings.module,
+            compiler: &self.compiler,
+        };
+        let handlers = last.handlers.next(&modules, self.settings.clone(), again).await;
+        let next = Arc::new(match rules {
+            Some((sources, routes)) => Snapshot::new(sources, routes, handlers),
+            None => last.with_handlers(handlers),
+        });
+        self.shared.current.store(next.clone());
+        let mut freed = next.runnable();
+        let before = last.runnable();
+        freed.retain(|route| !before.contains(route));
+        if !freed.is_empty() {
+            self.shared.ledger.unpark(freed);
+        }
+        add_handlers(&mut report, &last.handlers, &next);
+        self.tell(&report);
+        report
+    }
+
+    /// What changes from now on is seen as different, also in files that matter only now.
+    fn look_before_reading(&mut self) {
+        let mut seen = self.look();
+        for (path, stamp) in &mut seen {
+            if let Some(before) = self.seen.get(path) {
+                *stamp = *before;
+            }
+        }
+        self.seen = seen;
+    }
+
+    /// Says what is new.
+    fn tell(&mut self, report: &Report) {
+        let Report { changed: _, restart, warnings, errors } = report;
+        let waiting = restart.iter().map(|key| format!("`{key}` waits for a restart"));
+        let warnings: Vec<String> = warnings.iter().cloned().chain(waiting).collect();
+        for warning in warnings.iter().filter(|line| !self.told.contains(*line)) {
+            tracing::warn!("{warning}");
+        }
+        for error in errors.iter().filter(|line| !self.told.contains(*line)) {
+            tracing::error!(error, "cannot be loaded");
+        }
+        self.told = warnings.into_iter().chain(errors.iter().cloned()).collect();
+    }
+}
+
+/// Who may ask the admin side, by router.toml.
+pub fn guard(server: &Server) -> Guard {
+    let token = server.admin_token.as_ref().map(SecretText::expose);
+    Guard::new(token, server.admin_hosts.clone())
+}
+
+/// Adds to a report, and says, which handlers changed; and adds what is wrong with them.
+fn add_handlers(report: &mut Report, last: &Handlers, next: &Snapshot) {
+    let mut names = next.handlers.names();
+    names.extend(last.names());
+    names.extend(next.routes.iter().map(|route| &route.handler));
+    for name in names {
+        let handler = next.handlers.get(name).and_then(Result::ok);
+        let before = last.get(name).and_then(Result::ok);
+        if handler.map(Arc::as_ptr) != before.map(Arc::as_ptr) {
+            match handler {
+                Some(handler) => {
+                    tracing::info!(handler = %name, version = %handler.version(), "loaded");
+                }
+                None => tracing::info!(handler = %name, "nothing names it any more"),
+            }
+            report.changed.push(format!("handlers.{name}"));
+        }
+        let line = |what: &dyn Display| format!("handlers.{name}: {what}");
+        match next.handlers.error(name) {
+            Some(gone @ LoadError::Gone) => report.warnings.push(line(gone)),
+            Some(error) => report.errors.push(line(error)),
+            None if handler.is_none() && is_named(next, name) => {
+                report.warnings.push(line(&"the handler's file is missing: deliveries are parked"));
+            }
+            None => {}
+        }
+    }
+}
+
+fn is_named(snapshot: &Snapshot, handler: &str) -> bool {
+    snapshot.routes.iter().any(|route| *route.handler == *handler)
+}
+
+fn contents(files: &[PathBuf]) -> BTreeMap<PathBuf, Option<[u8; 32]>> {
+    let hash = |path: &PathBuf| fs::read(path).ok().map(|bytes| Sha256::digest(bytes).into());
+    files.iter().map(|path| (path.clone(), hash(path))).collect()
+}
