@@ -90,7 +90,7 @@ fn handler(snapshot: &Snapshot, name: &str) -> Value {
     json!({ "name": name, "state": state, "version": version, "abi": abi, "error": error })
 }
 
-fn unreadable(problem: &ReadError) -> Answer {
+pub(super) fn unreadable(problem: &ReadError) -> Answer {
     tracing::error!(%problem, "the ledger cannot be read");
     error(StatusCode::INTERNAL_SERVER_ERROR, "the ledger cannot be read")
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod guard;
+mod routes;
 mod show;
 
 use std::sync::Arc;
@@ -53,8 +54,12 @@ impl Admin {
         match (path, &head.method) {
             (RELOAD, &Method::POST) => return self.reload().await,
             (RELOAD, _) => return not_allowed("POST"),
-            (_, &Method::GET | &Method::HEAD) => {}
-            _ => return not_allowed("GET, HEAD"),
+            (path, method) => match (routes::asked(path), method) {
+                (Some((name, paused)), &Method::POST) => return self.pause(name, paused).await,
+                (Some(_), _) => return not_allowed("POST"),
+                (None, &Method::GET | &Method::HEAD) => {}
+                (None, _) => return not_allowed("GET, HEAD"),
+            },
         }
         let query = head.uri.query().unwrap_or_default().to_owned();
         match path {
@@ -62,6 +67,7 @@ impl Admin {
             "/readyz" => self.ready(),
             "/metrics" => self.page(),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
+            routes::ROUTES => blocking(move || self.routes()).await,
             "/api/v1/events" => blocking(move || self.events(&query)).await,
             _ => match path.strip_prefix("/api/v1/events/").map(str::to_owned) {
                 Some(id) => blocking(move || self.event(&id)).await,

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use crate::pointer::Pointer;
+
 use super::context::Context;
 use super::diagnostic::Diagnostic;
 use super::section::{Section, suggestion};
@@ -127,6 +129,15 @@ impl<'a> Item<'a> {
     pub fn path(self) -> Option<PathBuf> {
         let path = self.parsed("a path", |text| (!text.is_empty()).then_some(text))?;
         Some(self.context.folder.join(path))
+    }
+
+    pub fn pointer(self) -> Option<Pointer> {
+        let text = self.text()?;
+        let pointer = Pointer::parse(text);
+        if let Err(error) = &pointer {
+            self.wrong(&format!("`{text}` is no JSON pointer"), &format!("{error}"));
+        }
+        pointer.ok()
     }
 
     pub fn boolean(self) -> Option<bool> {

@@ -22,7 +22,7 @@ pub(super) const KINDS: &[&str] =
     &["hash", "token", "basic", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "jws", "code"];
 
 /// Keys of `[[routes]]`.
-pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog", "paused"];
+pub(super) const ROUTE: &[&str] = &[FORWARD];
 
 /// The key of `[[routes]]` that will stand instead of `handler`.
 pub(super) const FORWARD: &str = "forward";

@@ -6,7 +6,6 @@ use std::ops::Range;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderName, StatusCode};
 
-use crate::pointer::Pointer;
 use crate::source::{EventType, RefusalLog, Reply, Source, Unrouted};
 use crate::verify::presets::{self, Preset};
 use crate::verify::{EventId, Location, Scheme, Verifier};
@@ -163,14 +162,7 @@ fn location(place: &mut Section<'_>) -> Option<Location> {
             let name = item.parsed("the name of a header", |text| text.parse::<HeaderName>().ok());
             name.map(Location::Header)
         }
-        (_, item) => {
-            let text = item.text()?;
-            let pointer = Pointer::parse(text);
-            let report = |error: &_| {
-                item.wrong(&format!("`{text}` is no JSON pointer"), &format!("{error}"))
-            };
-            pointer.inspect_err(report).ok().map(Location::Pointer)
-        }
+        (_, item) => item.pointer().map(Location::Pointer),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::clock::wall_ms;
 use crate::delivery::{self, Outcome, Reply, State};
 use crate::event::{Event, EventId};
 use crate::handler::{Call, Called, Handler, Slot, Slots};
-use crate::ledger::{Attempt, Ledger, Sameness, Settled, SyncDelivery};
+use crate::ledger::{Attempt, Ledger, Sameness, Settled, SyncDelivery, Target};
 use crate::metrics::Metrics;
 use crate::route::Route;
 
@@ -52,7 +52,7 @@ pub struct Work {
     /// Its handler.
     pub handler: Arc<Handler>,
     /// The other routes that take the event; nobody waits for them.
-    pub others: Vec<Arc<str>>,
+    pub others: Vec<Target>,
 }
 
 /// What is known of the event from before.

@@ -6,10 +6,13 @@
 mod apply;
 mod body;
 mod dedupe;
+mod handover;
 mod inbox;
 mod leases;
+mod order;
 mod queue;
 mod read;
+mod routes;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,21 +28,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_channel::Receiver;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::clock::Stamps;
+use crate::delivery::Next;
 use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
 use body::Packed;
 pub use dedupe::Sameness;
 use dedupe::{SamenessKey, Seen};
 use inbox::Inbox;
-pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, SyncDelivery};
+pub use order::Order;
+pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, RouteRow, SyncDelivery};
+pub use routes::Rule;
+use routes::Holds;
 pub use schema::SchemaError;
-use work::{Again, Append, Settle, Unpark};
-pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Settlement};
+use work::{Again, Append, Pause, Settle};
+pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Target};
 
 /// What the ledger is opened with.
 #[derive(Debug, Clone)]
@@ -50,9 +58,6 @@ pub struct Options {
     pub dedupe_window: Duration,
     /// Bytes of memory for remembered ids.
     pub dedupe_memory: u64,
-    /// The longest wait that any route's schedule knows; what is due later was written under
-    /// another clock, and is pulled in.
-    pub longest_wait: Duration,
 }
 
 /// Why the ledger cannot be opened.
@@ -95,6 +100,7 @@ struct Shared {
     tag: u32,
     next_seq: AtomicU64,
     leases: Receiver<Lease>,
+    holds: Arc<ArcSwap<Holds>>,
     writable: Arc<AtomicBool>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -105,18 +111,21 @@ impl Ledger {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(options: &Options, metrics: &Metrics) -> Result<Self, OpenError> {
+        Self::open_at(options, metrics, Stamps::start())
+    }
+
+    fn open_at(options: &Options, metrics: &Metrics, stamps: Stamps) -> Result<Self, OpenError> {
         let bodies = options.data.join("bodies");
         make_private(&options.data).and_then(|()| make_private(&bodies))?;
         let lock = lock(&options.data)?;
         let file = options.data.join("ledger.db");
         make_file(&file).map_err(|error| folder(&options.data, error))?;
-        let stamps = Stamps::start();
         let inbox = Arc::new(Inbox::default());
         let (to_dispatch, leases) = async_channel::unbounded();
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch).map_err(in_file)?;
-        let reader = Reader::new(file.clone(), bodies.clone(), facts.tag);
+        let reader = Reader::new(file.clone(), bodies.clone(), (facts.tag, facts.out, facts.holds.clone()));
         let thread =
             writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
@@ -129,6 +138,7 @@ impl Ledger {
             tag: facts.tag,
             next_seq: AtomicU64::new(facts.next_seq),
             leases,
+            holds: facts.holds,
             writable: facts.writable,
             writer: Mutex::new(Some(thread)),
         };
@@ -141,13 +151,18 @@ impl Ledger {
         self.shared.same.of(source, id, body)
     }
 
+    /// What orders an event on a route, by the value that its `order_by` leads to.
+    pub fn order(&self, value: &str) -> Order {
+        self.shared.same.order(value)
+    }
+
     /// The id of an event that is about to be stored.
     pub fn new_id(&self, event: &Event) -> EventId {
         let seq = self.shared.next_seq.fetch_add(1, Ordering::Relaxed);
         EventId::new(event.received_at(), self.shared.tag, seq)
     }
 
-    /// Stores an event with one delivery for each of `routes`; it is durable when this returns.
+    /// Stores an event with one delivery for each of `targets`; it is durable when this returns.
     ///
     /// # Errors
     /// Nothing was stored; see [`AppendError`].
@@ -155,13 +170,13 @@ impl Ledger {
         &self,
         event: Event,
         same: Option<Sameness>,
-        routes: Vec<Arc<str>>,
+        targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
-        self.store(self.new_id(&event), Arc::new(event), same, None, routes).await
+        self.store(self.new_id(&event), Arc::new(event), same, None, targets).await
     }
 
     /// Stores an event under the id that it was given, with a delivery that is settled already,
-    /// and one for each of `routes`.
+    /// and one for each of `targets`.
     ///
     /// # Errors
     /// Nothing was stored; see [`AppendError`].
@@ -171,9 +186,9 @@ impl Ledger {
         event: Arc<Event>,
         same: Option<Sameness>,
         settled: Settled,
-        routes: Vec<Arc<str>>,
+        targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
-        self.store(id, event, same, Some(settled), routes).await
+        self.store(id, event, same, Some(settled), targets).await
     }
 
     async fn store(
@@ -182,11 +197,11 @@ impl Ledger {
         event: Arc<Event>,
         same: Option<Sameness>,
         settled: Option<Settled>,
-        routes: Vec<Arc<str>>,
+        targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { id, event, body, same, settled, routes, reply };
+        let append = Append { id, event, body, same, settled, targets, reply };
         self.shared.inbox.append(append)?;
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
@@ -224,18 +239,40 @@ impl Ledger {
     pub fn event(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), ReadError> {
         match &lease.event {
             Some((id, event)) => Ok((*id, event.clone())),
-            None => self.shared.reader.event(lease.key >> schema::ORDINAL_BITS),
+            None => self.shared.reader.event(lease.row.delivery >> schema::ORDINAL_BITS),
         }
     }
 
-    /// Records how a leased delivery ended; it is durable a few milliseconds later.
-    pub fn settle(&self, lease: Lease, settlement: Settlement) {
-        self.shared.inbox.settle(Settle { lease, settlement });
+    /// Records how an attempt of a leased delivery ended; it is durable a few milliseconds later.
+    pub fn settle(&self, lease: Lease, attempt: Attempt, next: Next) {
+        self.shared.inbox.settle(Settle { lease, attempt, next });
     }
 
-    /// Makes parked deliveries of these routes pending again, in order and in small steps.
-    pub fn unpark(&self, routes: Vec<Arc<str>>) {
-        self.shared.inbox.unpark(Unpark { routes });
+    /// Gives a lease back of which no attempt was made.
+    pub fn give_back(&self, lease: Lease) {
+        self.shared.inbox.give_back(lease);
+    }
+
+    /// Tells how the deliveries of routes are to be treated from now on: those of a route without
+    /// a rule are parked.
+    pub fn rule(&self, rules: Vec<Rule>) {
+        self.shared.inbox.rule(rules);
+    }
+
+    /// Why the deliveries of a route are parked, if they are.
+    pub fn held(&self, route: &str) -> Option<Arc<str>> {
+        self.shared.holds.load().get(route).cloned()
+    }
+
+    /// Pauses or resumes a route; when this returns, it is durable, and no attempt begins any more
+    /// of a paused one.
+    ///
+    /// # Errors
+    /// Nothing was changed; see [`AppendError`].
+    pub async fn pause(&self, route: Arc<str>, paused: bool) -> Result<(), AppendError> {
+        let (reply, durable) = oneshot::channel();
+        self.shared.inbox.pause(Pause { route, paused, reply });
+        durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
 
     /// The stamp of this moment: see [`Stamps`].

@@ -9,24 +9,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use async_channel::Sender;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::apply::{self, Moved};
+use super::apply::{self, Due};
 use super::body::Packed;
 use super::dedupe::{Sameness, Seen};
 use super::inbox::{Batch, Inbox};
-use super::leases::{Handover, Leases};
-use super::queue::{self, AT_ONCE, Due};
+use super::leases::{Leases, Out};
+use super::queue::{self, Row};
+use super::routes::{Holds, Moved, Routes, Rule};
 use super::schema::{self, SchemaError};
-use super::{Append, AppendError, Lease, Options, Receipt, Settle, Unpark};
+use super::{Append, AppendError, Lease, Options, Receipt, Settle, order};
 use crate::clock::{Stamps, millis, wall_ms};
 use crate::delivery::State;
 use crate::event::EventId;
 use crate::metrics::Metrics;
 
 /// How long to wait before a disk that failed is tried again.
-const AFTER_FAILURE: Duration = Duration::from_millis(100);
+pub const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// Stamps that are behind the ledger's last by less are taken as they are.
+const BEHIND: u64 = 1_000;
 
 /// What others need to know of the ledger's file.
 #[derive(Debug)]
@@ -39,6 +44,10 @@ pub struct Facts {
     pub next_seq: u64,
     /// The ids that are remembered.
     pub seen: Arc<Mutex<Seen>>,
+    /// The routes whose deliveries are parked, kept up to date by the writer.
+    pub holds: Arc<ArcSwap<Holds>>,
+    /// The deliveries that are out for an attempt.
+    pub out: Out,
     /// Whether the last commit succeeded, kept up to date by the writer.
     pub writable: Arc<AtomicBool>,
 }
@@ -46,14 +55,18 @@ pub struct Facts {
 /// The writer, before its thread starts.
 pub struct Writer {
     file: PathBuf,
-    db: Option<Connection>,
-    stamps: Stamps,
+    pub(super) db: Option<Connection>,
+    pub(super) stamps: Stamps,
     metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
-    counts: Moved,
-    leases: Leases,
-    to_dispatch: Sender<Lease>,
-    unpark: Vec<(Vec<Arc<str>>, i64)>,
+    pub(super) routes: Routes,
+    pub(super) leases: Leases,
+    pub(super) to_dispatch: Sender<Lease>,
+    done: i64,
+    dead: i64,
+    holds: Arc<ArcSwap<Holds>>,
+    /// Routes that keep no order any more; some of their deliveries may still wait for others.
+    unordered: Vec<i64>,
     unsettled: Vec<Settle>,
     writable: Arc<AtomicBool>,
 }
@@ -70,7 +83,7 @@ pub fn open(
     to_dispatch: Sender<Lease>,
 ) -> Result<(Writer, Facts), SchemaError> {
     let db = schema::open_writer(file)?;
-    queue::pull_in(&db, stamps.now().saturating_add(millis(options.longest_wait)))?;
+    catch_up(&db, stamps.now())?;
     let tag = schema::value(&db, "tag")?;
     let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
     remember(&db, &mut seen, tag, options.dedupe_window)?;
@@ -79,23 +92,39 @@ pub fn open(
         dedupe_key: schema::value(&db, "dedupe_key")?,
         next_seq: schema::last_seq(&db)? + 1,
         seen: Arc::new(Mutex::new(seen)),
+        holds: Arc::default(),
+        out: Out::default(),
         writable: Arc::new(AtomicBool::new(true)),
     };
-    let writer = Writer {
+    let (done, dead) = apply::counts(&db)?;
+    let mut writer = Writer {
         file: file.to_owned(),
         stamps,
         metrics: metrics.clone(),
-        counts: apply::counts(&db)?,
+        routes: Routes::read(&db, metrics)?,
         db: Some(db),
         seen: facts.seen.clone(),
-        leases: Leases::new(),
+        leases: Leases::new(facts.out.clone()),
         to_dispatch,
-        unpark: Vec::new(),
+        done,
+        dead,
+        holds: facts.holds.clone(),
+        unordered: Vec::new(),
         unsettled: Vec::new(),
         writable: facts.writable.clone(),
     };
+    writer.look_at_all();
+    writer.hold();
     writer.show();
     Ok((writer, facts))
+}
+
+/// A clock that was set back while nobody looked would make what waits wait longer: its stamps go
+/// back as well.
+fn catch_up(db: &Connection, now: u64) -> rusqlite::Result<()> {
+    let last: u64 = schema::value(db, "stamp")?;
+    let behind = last.saturating_sub(now);
+    if behind < BEHIND { Ok(()) } else { queue::move_back(db, behind) }
 }
 
 /// Reads back the ids of the window, oldest first, as many as memory allows.
@@ -115,12 +144,15 @@ fn remember(db: &Connection, seen: &mut Seen, tag: u32, window: Duration) -> rus
 /// What one commit did, to be told when it is on disk.
 #[derive(Default)]
 struct Done {
-    receipts: Vec<Receipt>,
-    fresh: Vec<(usize, EventId)>,
+    receipts: Vec<Result<Receipt, AppendError>>,
+    /// New events by their place in the batch, with what of them is due.
+    fresh: Vec<(usize, Due)>,
     remembered: usize,
-    due: Vec<u64>,
+    /// What has come into the queue since others were settled.
+    next: Vec<Row>,
     moved: Moved,
-    unpark: Option<Option<i64>>,
+    /// A route of which no delivery waits for another any more.
+    released: Option<i64>,
 }
 
 impl Writer {
@@ -146,8 +178,14 @@ impl Writer {
         let mut batch = inbox.take(self.look_again());
         let last = batch.last;
         batch.settles.splice(0..0, self.unsettled.drain(..));
-        self.unpark.extend(batch.unpark.drain(..).map(|Unpark { routes }| (routes, i64::MIN)));
-        if !batch.is_empty() || !self.unpark.is_empty() || self.db.is_none() {
+        for lease in batch.given_back.drain(..) {
+            self.leases.end(lease.row.route, lease.row.delivery);
+            self.leases.behind(lease.row.route);
+        }
+        if let Some(rules) = batch.rules.take() {
+            self.rule(rules);
+        }
+        if !batch.is_empty() || !self.unordered.is_empty() || self.db.is_none() {
             self.commit(batch);
         }
         self.lease_from_queue();
@@ -160,12 +198,8 @@ impl Writer {
         if self.db.is_none() {
             return Some(Instant::now() + AFTER_FAILURE);
         }
-        let now = self.stamps.now();
-        if !self.unpark.is_empty() || self.leases.wanted(now) > 0 {
-            return Some(Instant::now());
-        }
-        let at = self.leases.look_again_at()?;
-        Some(Instant::now() + Duration::from_millis(at.saturating_sub(now)))
+        let at = if self.unordered.is_empty() { self.leases.look_again_at()? } else { 0 };
+        Some(Instant::now() + Duration::from_millis(at.saturating_sub(self.stamps.now())))
     }
 
     fn commit(&mut self, mut batch: Batch) {
@@ -192,6 +226,9 @@ impl Writer {
                 for again in batch.again.drain(..) {
                     let _gone = again.reply.send(Err(AppendError::Unavailable));
                 }
+                for pause in batch.pauses.drain(..) {
+                    let _gone = pause.reply.send(Err(AppendError::Unavailable));
+                }
                 self.unsettled = batch.settles;
             }
         }
@@ -216,9 +253,35 @@ impl Writer {
     /// is asked again what it holds.
     fn reopen(&mut self) -> Result<Connection, SchemaError> {
         let db = schema::open_writer(&self.file)?;
-        self.counts = apply::counts(&db)?;
-        self.leases.behind();
+        (self.done, self.dead) = apply::counts(&db)?;
+        self.routes.read_again(&db)?;
+        self.look_at_all();
+        self.hold();
         Ok(db)
+    }
+
+    fn look_at_all(&mut self) {
+        for (route, known) in self.routes.iter().filter(|(_, known)| known.events > 0) {
+            self.leases.behind(route);
+        }
+    }
+
+    /// These rules are in force.
+    fn rule(&mut self, rules: Vec<Rule>) {
+        self.unordered = self.routes.rule(rules);
+        if let Some(db) = &self.db {
+            self.unordered.retain(|route| order::is_kept(db, *route).unwrap_or(true));
+        }
+        self.hold();
+    }
+
+    /// Leases no more of routes that are held, and tells everyone which those are.
+    fn hold(&mut self) {
+        if !self.routes.have_changed() {
+            return;
+        }
+        self.routes.iter().for_each(|(route, known)| self.leases.hold(route, known.is_held()));
+        self.holds.store(Arc::new(self.routes.holds()));
     }
 
     fn apply(
@@ -229,49 +292,51 @@ impl Writer {
     ) -> Result<(), SchemaError> {
         let group = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for settle in &batch.settles {
-            done.due.extend(apply::settle(
-                &group,
-                &settle.lease,
-                &settle.settlement,
-                &mut done.moved,
-            )?);
+            done.next.extend(apply::settle(&group, settle, &mut done.moved)?);
         }
         for (place, append) in batch.appends.iter().enumerate() {
-            let receipt = self.append(&group, append, done)?;
+            let receipt = self.append(&group, (place, append), done)?;
             done.receipts.push(receipt);
-            if !receipt.duplicate {
-                done.fresh.push((place, receipt.id));
-            }
         }
         for again in &batch.again {
             apply::again(&group, again, &mut done.moved)?;
         }
-        if let Some((routes, after)) = self.unpark.last() {
-            done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
+        for pause in &batch.pauses {
+            self.routes.pause(&group, &pause.route, pause.paused)?;
         }
-        apply::count(&group, &done.moved)?;
+        if let Some(route) = self.unordered.last()
+            && !order::release(&group, *route)?
+        {
+            done.released = Some(*route);
+        }
+        self.routes.write(&group, &done.moved)?;
+        apply::count(&group, &done.moved, self.stamps.now())?;
         Ok(group.commit()?)
     }
 
     fn append(
         &mut self,
         db: &Connection,
-        append: &Append,
+        (place, append): (usize, &Append),
         done: &mut Done,
-    ) -> rusqlite::Result<Receipt> {
+    ) -> rusqlite::Result<Result<Receipt, AppendError>> {
         let at = append.event.received_at();
         if let Some(same) = append.same
             && let Some(id) = self.seen().first(same, at)
         {
             apply::duplicate(db, id.seq())?;
-            return Ok(Receipt { id, duplicate: true });
+            return Ok(Ok(Receipt { id, duplicate: true }));
         }
-        apply::append(db, append, &mut done.moved)?;
+        let due = match apply::append(db, append, &mut self.routes, &mut done.moved)? {
+            Ok(due) => due,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        done.fresh.push((place, due));
         if let Some(same) = append.same {
             self.seen().insert(same, append.id, at);
             done.remembered += 1;
         }
-        Ok(Receipt { id: append.id, duplicate: false })
+        Ok(Ok(Receipt { id: append.id, duplicate: false }))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -280,83 +345,61 @@ impl Writer {
 
     /// Tells everyone what is on disk now.
     fn committed(&mut self, mut batch: Batch, done: Done) {
-        self.counts.pending += done.moved.pending;
-        self.counts.done += done.moved.done;
-        self.counts.dead += done.moved.dead;
-        self.counts.parked += done.moved.parked;
+        self.done += done.moved.done;
+        self.dead += done.moved.dead;
+        self.routes.moved(&done.moved);
+        self.hold();
         for Settle { lease, .. } in &batch.settles {
-            self.leases.end(lease.key);
+            self.leases.end(lease.row.route, lease.row.delivery);
         }
-        done.due.into_iter().for_each(|at| self.leases.due(at));
-        if let Some(after) = done.unpark {
-            self.leases.behind();
-            let step = self.unpark.pop().zip(after);
-            self.unpark.extend(step.map(|((routes, _), after)| (routes, after)));
+        done.next.into_iter().for_each(|row| self.hand_over_next(row));
+        if let Some(route) = self.unordered.last() {
+            self.leases.behind(*route);
         }
-        for (place, id) in done.fresh {
+        if done.released.is_some() {
+            self.unordered.pop();
+        }
+        for (place, due) in done.fresh {
             if let Some(append) = batch.appends.get_mut(place) {
-                self.stored(append, id);
+                self.stored(append, &due);
             }
         }
         for (append, receipt) in batch.appends.into_iter().zip(done.receipts) {
-            let _gone = append.reply.send(Ok(receipt));
+            let _gone = append.reply.send(receipt);
         }
         for again in batch.again {
             let _gone = again.reply.send(Ok(()));
         }
+        for pause in batch.pauses {
+            let _gone = pause.reply.send(Ok(()));
+        }
     }
 
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
-    fn stored(&mut self, append: &mut Append, id: EventId) {
+    fn stored(&mut self, append: &mut Append, due: &[Row]) {
         if let Packed::Spooled(file) = &mut append.body {
             file.keep();
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
-        for (ordinal, route) in append.routes.iter().enumerate() {
-            let key = apply::delivery_key(id.seq(), append.first_waiting() + ordinal);
-            let event = match self.leases.fresh(key, append.event.body().len()) {
-                Handover::WithEvent => Some((id, append.event.clone())),
-                Handover::KeyOnly => None,
-                Handover::Queued => continue,
-            };
-            self.hand_over(Lease { key, due_at: AT_ONCE, route: route.clone(), attempt: 1, event });
-        }
-    }
-
-    /// Leases what the queue holds and is due.
-    fn lease_from_queue(&mut self) {
-        let now = self.stamps.now();
-        let wanted = self.leases.wanted(now);
-        let Some(db) = self.db.as_ref().filter(|_| wanted > 0) else { return };
-        let found = match queue::due(db, now, self.leases.count() + wanted) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::error!(%error, "the ledger's queue cannot be read");
-                self.leases.read(true, Some(now + millis(AFTER_FAILURE)));
-                return;
-            }
-        };
-        let is_free = |due: &Due| !self.leases.is_out(due.delivery);
-        let free: Vec<Due> = found.due.into_iter().filter(is_free).collect();
-        self.leases.read(free.len() <= wanted && !found.more, found.next);
-        for Due { due_at, delivery: key, route, attempt } in free.into_iter().take(wanted) {
-            self.leases.queued(key);
-            self.hand_over(Lease { key, due_at, route: route.into(), attempt, event: None });
-        }
-    }
-
-    fn hand_over(&self, lease: Lease) {
-        // Refused only when dispatch has ended; then nobody waits for it.
-        let _ended = self.to_dispatch.try_send(lease);
+        self.hand_over_fresh(append, due);
     }
 
     fn show(&self) {
-        let leased = i64::try_from(self.leases.count()).unwrap_or(i64::MAX);
-        let counts = Moved { pending: self.counts.pending - leased, ..self.counts };
-        for (name, count) in counts.named() {
-            self.metrics.deliveries.with_label_values(&[name]).set(count);
+        let (mut pending, mut parked) = (0, 0);
+        for (route, known) in self.routes.iter() {
+            let left = known.events - i64::try_from(self.leases.count_of(route)).unwrap_or(0);
+            *(if known.is_held() { &mut parked } else { &mut pending }) += left;
         }
-        self.metrics.deliveries.with_label_values(&[State::Leased.name()]).set(leased);
+        let leased = i64::try_from(self.leases.count()).unwrap_or(i64::MAX);
+        for (state, count) in [
+            (State::Pending, pending),
+            (State::Leased, leased),
+            (State::Done, self.done),
+            (State::Dead, self.dead),
+            (State::Parked, parked),
+        ] {
+            self.metrics.deliveries.with_label_values(&[state.name()]).set(count);
+        }
         let horizon = self.seen().horizon(wall_ms());
         self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
     }

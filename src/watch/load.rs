@@ -26,7 +26,7 @@ pub struct Shared {
     pub current: Current,
     /// Who may ask the admin side.
     pub guard: Arc<ArcSwap<Guard>>,
-    /// Where deliveries are parked.
+    /// What holds the deliveries of routes that cannot run.
     pub ledger: Ledger,
     /// What is counted.
     pub metrics: Metrics,
@@ -163,12 +163,7 @@ impl Loader {
             None => last.with_handlers(handlers),
         });
         self.shared.current.store(next.clone());
-        let mut freed = next.runnable();
-        let before = last.runnable();
-        freed.retain(|route| !before.contains(route));
-        if !freed.is_empty() {
-            self.shared.ledger.unpark(freed);
-        }
+        self.shared.ledger.rule(next.rules());
         add_handlers(&mut report, &last.handlers, &next);
         self.tell(&report);
         report

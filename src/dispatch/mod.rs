@@ -3,12 +3,15 @@
 //! Guest code runs on threads of its own, so that it never holds one that owns a socket. Each
 //! thread turns from one attempt to the next whenever a guest waits, or has run for a tick.
 
+mod turns;
+
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Receiver;
+use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
@@ -18,10 +21,11 @@ use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
 use crate::event::{Event, EventId};
 use crate::handler::{Call, Called, Handler, Job};
-use crate::ledger::{Attempt, Lease, Ledger, ReadError, Settlement};
+use crate::ledger::{Attempt, Lease, Ledger, ReadError};
 use crate::metrics::Metrics;
 use crate::route::Route;
-use crate::snapshot::{Current, Snapshot};
+use crate::snapshot::Current;
+use turns::Turns;
 
 /// Attempts that one thread has under way at once.
 pub const ATTEMPTS_A_THREAD: usize = 32;
@@ -43,7 +47,7 @@ pub struct Dispatch {
 
 /// The threads that make attempts.
 pub struct Running {
-    leases: Receiver<Lease>,
+    turns: Arc<Turns>,
     stop_by: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
 }
@@ -55,79 +59,86 @@ impl Dispatch {
     /// The system gives no thread, or no clock for it.
     pub fn start(self, threads: usize) -> io::Result<Running> {
         let dispatch = Arc::new(self);
-        let leases = dispatch.ledger.leases();
+        let turns = Turns::new(dispatch.ledger.leases(), threads * ATTEMPTS_A_THREAD);
+        let turns = Arc::new(turns);
         let stop_by = watch::Sender::new(None);
         let start = |n| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let (dispatch, leases, stop) = (dispatch.clone(), leases.clone(), stop_by.subscribe());
+            let (dispatch, turns, stop) = (dispatch.clone(), turns.clone(), stop_by.subscribe());
             thread::Builder::new()
                 .name(format!("handlers-{n}"))
-                .spawn(move || runtime.block_on(dispatch.work(&leases, stop)))
+                .spawn(move || runtime.block_on(dispatch.work(&turns, stop)))
         };
         let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
-        Ok(Running { leases, stop_by, threads })
+        Ok(Running { turns, stop_by, threads })
     }
 
-    /// One thread's work, until it is stopped; returns how many attempts it cut off.
-    async fn work(
-        &self,
-        leases: &Receiver<Lease>,
-        mut stop: watch::Receiver<Option<Instant>>,
-    ) -> usize {
+    /// One thread's work, until it is stopped; returns how many attempts it cut off. Attempts that
+    /// senders wait for have places of their own.
+    async fn work(&self, turns: &Turns, mut stop: watch::Receiver<Option<Instant>>) -> usize {
+        let mut waited_for: FuturesUnordered<Job> = FuturesUnordered::new();
         let mut running: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
                 _ = stop.changed() => break,
                 Some(()) = running.next() => {}
-                Ok(job) = self.jobs.recv() => running.push(job),
-                Ok(lease) = leases.recv(), if running.len() < ATTEMPTS_A_THREAD => {
-                    running.push(Box::pin(self.deliver(lease)));
+                Some(()) = waited_for.next() => {}
+                Ok(job) = self.jobs.recv() => waited_for.push(job),
+                lease = turns.next(|route| self.most(route)), if running.len() < ATTEMPTS_A_THREAD => {
+                    let route = lease.route.clone();
+                    running.push(Box::pin(self.deliver(lease).map(move |()| turns.end(&route))));
+                    if running.len() == ATTEMPTS_A_THREAD {
+                        turns.pass_on();
+                    }
                 }
             }
         }
         let deadline = stop.borrow().unwrap_or_else(Instant::now);
-        let drained = timeout_at(deadline, async { while running.next().await.is_some() {} });
-        if drained.await.is_ok() { 0 } else { running.len() }
+        let drained = timeout_at(deadline, async {
+            while running.next().await.is_some() {}
+            while waited_for.next().await.is_some() {}
+        });
+        if drained.await.is_ok() { 0 } else { running.len() + waited_for.len() }
+    }
+
+    /// How many attempts of a route may be under way at once.
+    fn most(&self, route: &str) -> usize {
+        let snapshot = self.current.load();
+        snapshot.routes.get(route).and_then(|route| route.concurrency).unwrap_or(usize::MAX)
     }
 
     async fn deliver(&self, lease: Lease) {
         let snapshot = self.current.load_full();
-        let route = lease.route.clone();
-        let settlement = match target(&snapshot, &route) {
-            Ok((route, handler)) => self.attempt(&lease, route, handler).await,
-            Err(cause) => Settlement::Parked(cause),
-        };
-        let parked = matches!(settlement, Settlement::Parked(_));
-        if let Settlement::Parked(cause) = &settlement {
-            tracing::warn!(%route, cause, "a delivery is parked");
-        }
-        self.ledger.settle(lease, settlement);
-        // A reload that came in between has freed the parked ones before this one was among them.
-        if parked
-            && target(&snapshot, &route).is_err()
-            && target(&self.current.load(), &route).is_ok()
-        {
-            self.ledger.unpark(vec![route]);
+        let held = self.ledger.held(&lease.route).is_some();
+        match snapshot.target(&lease.route) {
+            Ok((route, handler)) if !held => {
+                let (attempt, next) = self.attempt(&lease, route, handler).await;
+                self.ledger.settle(lease, attempt, next);
+            }
+            _ => self.ledger.give_back(lease),
         }
     }
 
-    async fn attempt(&self, lease: &Lease, route: &Route, handler: &Handler) -> Settlement {
-        let (id, event) = match self.read(lease).await {
-            Ok(found) => found,
-            Err(cause) => return Settlement::Parked(cause),
+    async fn attempt(&self, lease: &Lease, route: &Route, handler: &Handler) -> (Attempt, Next) {
+        let (started_at, began) = (wall_ms(), Instant::now());
+        let (id, outcome, logs) = match self.read(lease).await {
+            Ok((id, event)) => {
+                let id = id.to_string();
+                let (route_name, n) = (&route.name, lease.attempt());
+                let call = Call { id: &id, event: &event, route: route_name, attempt: n };
+                let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;
+                (id, outcome, logs)
+            }
+            Err(problem) => (String::new(), Outcome::Trap(problem), None),
         };
-        let id = id.to_string();
-        let call = Call { id: &id, event: &event, route: &route.name, attempt: lease.attempt };
-        let started_at = wall_ms();
-        let began = Instant::now();
-        let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;
         let duration = began.elapsed();
-        let jitter = delivery::jitter(lease.delivery(), lease.attempt);
-        let next = delivery::next(&route.retry, lease.attempt, &outcome, self.ledger.now(), jitter);
+        let (n, now) = (lease.attempt(), self.ledger.now());
+        let jitter = delivery::jitter(lease.delivery(), n);
+        let next = delivery::next(&route.retry, n, &outcome, now, jitter);
         self.tell(&id, lease, &outcome, &next, duration);
         let version = handler.version().clone();
-        Settlement::Attempted(Attempt { started_at, duration, outcome, version, logs }, next)
+        (Attempt { started_at, duration, outcome, version, logs }, next)
     }
 
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
@@ -150,7 +161,7 @@ impl Dispatch {
         self.metrics.attempts.with_label_values(&[route, outcome.name()]).inc();
         self.metrics.attempt_duration.with_label_values(&[route]).observe(took.as_secs_f64());
         self.metrics.settled.with_label_values(&[route, next.state().name()]).inc();
-        let (attempt, took, outcome_name) = (lease.attempt, millis(took), outcome.name());
+        let (attempt, took, outcome_name) = (lease.attempt(), millis(took), outcome.name());
         let error = outcome.error();
         let error = error.as_deref();
         match next {
@@ -190,22 +201,12 @@ impl Dispatch {
     }
 }
 
-/// The route and handler as the snapshot has them, or why there are none.
-fn target<'a>(snapshot: &'a Snapshot, name: &str) -> Result<(&'a Route, &'a Handler), String> {
-    let route = snapshot.routes.get(name).ok_or("router.toml has no such route any more")?;
-    match snapshot.handlers.get(&route.handler) {
-        Some(Ok(handler)) => Ok((route, handler)),
-        Some(Err(error)) => Err(format!("handler {} cannot be loaded: {error}", route.handler)),
-        None => Err(format!("handler {} is missing", route.handler)),
-    }
-}
-
 impl Running {
     /// Takes no more leases, and waits for the attempts under way, but no longer than `within`.
     /// Returns how many were cut off: they are made again after the next start.
     pub fn stop(self, within: Duration) -> usize {
         self.stop_by.send_replace(Some(Instant::now() + within));
-        self.leases.close();
+        self.turns.close();
         let cut = self.threads.into_iter().map(|thread| thread.join().unwrap_or(0));
         cut.sum()
     }
