@@ -24,6 +24,9 @@ pub const UNTYPED: &str = "event";
 /// The attribute that holds the sender's own id of an event.
 pub const SENDER_ID: &str = "sender-id";
 
+/// The attribute of events whose source verifies nothing, with the value `true`.
+pub const UNVERIFIED: &str = "unverified";
+
 /// One verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -46,7 +49,7 @@ impl Event {
         received_at: u64,
         sender_id: Option<String>,
     ) -> Self {
-        let secret = verified.secret_index();
+        let (secret, is_proven) = (verified.secret_index(), verified.is_proven());
         let request = verified.into_request();
         let (path, query) = match request.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -56,6 +59,9 @@ impl Event {
         attributes.extend(query.map(|query| ("query".to_owned(), query.to_owned())));
         attributes.extend(sender_id.map(|id| (SENDER_ID.to_owned(), id)));
         attributes.push(("peer".to_owned(), request.peer.to_string()));
+        if !is_proven {
+            attributes.push((UNVERIFIED.to_owned(), "true".to_owned()));
+        }
         Self {
             source,
             kind,
@@ -100,7 +106,12 @@ impl Event {
         self.secret
     }
 
-    /// Named facts about it: `path`, `query`, `sender-id`, `peer`.
+    /// Whether anything proved where it comes from.
+    pub fn is_verified(&self) -> bool {
+        !self.attributes.iter().any(|(name, _)| name == UNVERIFIED)
+    }
+
+    /// Named facts about it: `path`, `query`, `sender-id`, `peer`, `unverified`.
     pub fn attributes(&self) -> &[(String, String)] {
         &self.attributes
     }

@@ -6,7 +6,9 @@ use std::ops::Range;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderName, StatusCode};
 
+use crate::network::Networks;
 use crate::pointer::Pointer;
+use crate::quota::Bucket;
 use crate::source::{EventType, RefusalLog, Reply, Source, Unrouted};
 use crate::verify::presets::{self, Preset};
 use crate::verify::{EventId, Location, Scheme, Verifier};
@@ -42,6 +44,8 @@ fn read_one(entry: Entry<'_>, paths: &mut HashMap<String, Range<usize>>) -> Opti
         let verifier = verifier(source, scheme);
         let event_type = event_type(source, preset);
         let event_id = event_id(source, preset);
+        let allow = source.optional("allow", allow);
+        let rate_limit = source.optional("rate_limit", Item::quota).map(Bucket::new);
         let body_limit = source.size(&BODY_LIMIT);
         let reply = source.optional_table("reply", reply);
         let unrouted = source.optional("unrouted", unrouted);
@@ -52,6 +56,8 @@ fn read_one(entry: Entry<'_>, paths: &mut HashMap<String, Range<usize>>) -> Opti
             preset,
             event_type,
             event_id,
+            allow,
+            rate_limit,
             body_limit: usize::try_from(body_limit).unwrap_or(usize::MAX),
             reply,
             unrouted: unrouted.unwrap_or(Unrouted::Keep),
@@ -172,6 +178,15 @@ fn location(place: &mut Section<'_>) -> Option<Location> {
             pointer.inspect_err(report).ok().map(Location::Pointer)
         }
     }
+}
+
+/// An empty list would let nobody in.
+fn allow(item: Item<'_>) -> Option<Networks> {
+    if item.value().as_array().is_some_and(|list| list.is_empty()) {
+        item.wrong("`allow` is empty: nobody could send", "remove it to allow any address");
+        return None;
+    }
+    item.networks()
 }
 
 fn reply(reply: &mut Section<'_>) -> Option<Reply> {

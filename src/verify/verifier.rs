@@ -25,6 +25,12 @@ impl Verified {
         self.request
     }
 
+    /// Whether anything proves it: nothing does for an unsigned source.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.secret_index.is_some()
+    }
+
     /// Which of the configured secrets matched; none for an unsigned source.
     #[must_use]
     pub fn secret_index(&self) -> Option<usize> {
@@ -63,6 +69,12 @@ impl Verifier {
             Scheme::Unsigned if secrets.is_empty() => Ok(Self(Bound::Unsigned)),
             Scheme::Unsigned => Err(VerifierError::UnusedSecret),
         }
+    }
+
+    /// Whether it proves anything: an unsigned source's does not.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        !matches!(self.0, Bound::Unsigned)
     }
 
     /// Refuses what can be refused before the body is read: a signature, timestamp or other
