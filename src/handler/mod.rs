@@ -63,7 +63,7 @@ pub enum LoadError {
     #[error(transparent)]
     NotAHandler(#[from] NotAHandler),
     /// It needs a feature that is switched off.
-    #[error("it needs WebAssembly's {0}, which is switched off here: build it without")]
+    #[error("it needs {0}, a feature that is switched off here: build it without")]
     Feature(&'static str),
     /// It does not validate, or does not fit the pool.
     #[error("it is truncated, invalid, or begins with more memory than `ceilings.memory`: {0}")]
