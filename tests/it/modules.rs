@@ -58,7 +58,7 @@ fn bad_files() -> Vec<(String, Vec<u8>, &'static str)> {
         text("nothing.wat", &wat::without_export(), "exports nothing"),
         text("http.wat", &exporting("wasi:http/incoming-handler@0.2.0"), "not the one of WASI 0.2"),
         text("later.wat", &exporting("wasi:http/handler@0.3.0"), "needs WASI 0.3"),
-        text("shared.wat", &with_memory("1 1 shared"), "needs threads, a feature that is switched off"),
+        text("shared.wat", &with_memory("1 1 shared"), "needs threads, a feature"),
         text("other.wat", &exporting("acme:shop/till@1.0.0"), "exports acme:shop/till@1.0.0"),
         text("types.wat", OTHER_TYPES, "its hookyard:handler/handler@0.1.0 is not the one of"),
         text("memory.wat", &much_memory(), "ceilings.memory"),
