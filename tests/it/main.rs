@@ -28,6 +28,7 @@ mod reload_often;
 mod rotation;
 mod sandbox;
 mod senders;
+mod servers;
 mod sync;
 mod transport;
 mod unauthorized;
