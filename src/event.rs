@@ -24,8 +24,8 @@ pub const UNTYPED: &str = "event";
 /// The attribute that holds the sender's own id of an event.
 pub const SENDER_ID: &str = "sender-id";
 
-/// The attribute of events whose source verifies nothing, with the value `true`.
-pub const UNVERIFIED: &str = "unverified";
+/// Stands for a secret's place where a key that is none of the source's secrets proved an event.
+const NO_SECRET: i64 = -1;
 
 /// One verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Event {
     source: Arc<str>,
     kind: Arc<str>,
     received_at: u64,
-    secret: Option<usize>,
+    proof: Option<i64>,
     attributes: Vec<(String, String)>,
     headers: Headers,
     body: Bytes,
@@ -49,7 +49,8 @@ impl Event {
         received_at: u64,
         sender_id: Option<String>,
     ) -> Self {
-        let (secret, is_proven) = (verified.secret_index(), verified.is_proven());
+        let index = verified.secret_index().and_then(|index| i64::try_from(index).ok());
+        let proof = index.or(verified.is_proven().then_some(NO_SECRET));
         let request = verified.into_request();
         let (path, query) = match request.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -59,14 +60,11 @@ impl Event {
         attributes.extend(query.map(|query| ("query".to_owned(), query.to_owned())));
         attributes.extend(sender_id.map(|id| (SENDER_ID.to_owned(), id)));
         attributes.push(("peer".to_owned(), request.peer.to_string()));
-        if !is_proven {
-            attributes.push((UNVERIFIED.to_owned(), "true".to_owned()));
-        }
         Self {
             source,
             kind,
             received_at,
-            secret,
+            proof,
             attributes,
             headers: Headers::storable(&request.headers),
             body: Bytes::copy_from_slice(&request.body),
@@ -78,12 +76,12 @@ impl Event {
         source: Arc<str>,
         kind: Arc<str>,
         received_at: u64,
-        secret: Option<usize>,
+        proof: Option<i64>,
         attributes: Vec<(String, String)>,
         headers: Headers,
         body: Bytes,
     ) -> Self {
-        Self { source, kind, received_at, secret, attributes, headers, body }
+        Self { source, kind, received_at, proof, attributes, headers, body }
     }
 
     /// The source that sent it.
@@ -101,17 +99,22 @@ impl Event {
         self.received_at
     }
 
-    /// Which of the source's secrets matched; `None` for a source that verifies nothing.
+    /// Which of the source's secrets matched; `None` where none did.
     pub fn secret(&self) -> Option<usize> {
-        self.secret
+        self.proof.and_then(|place| usize::try_from(place).ok())
     }
 
     /// Whether anything proved where it comes from.
     pub fn is_verified(&self) -> bool {
-        !self.attributes.iter().any(|(name, _)| name == UNVERIFIED)
+        self.proof.is_some()
     }
 
-    /// Named facts about it: `path`, `query`, `sender-id`, `peer`, `unverified`.
+    /// What proved it, as the ledger keeps it.
+    pub(crate) fn proof(&self) -> Option<i64> {
+        self.proof
+    }
+
+    /// Named facts about it: `path`, `query`, `sender-id`, `peer`.
     pub fn attributes(&self) -> &[(String, String)] {
         &self.attributes
     }

@@ -213,9 +213,7 @@ impl Reader {
     /// The disk does not give them.
     pub fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
         self.with(|db| {
-            // No other attribute can hold this text: their quotes are escaped.
-            let sql = "SELECT seq, received_at, source, type,
-                instr(attributes, '[\"unverified\",') = 0 FROM event
+            let sql = "SELECT seq, received_at, source, type, secret IS NOT NULL FROM event
                 WHERE seq<? ORDER BY seq DESC LIMIT ?";
             let mut select = db.prepare_cached(sql)?;
             let before = filter.before.unwrap_or(i64::MAX.cast_unsigned());

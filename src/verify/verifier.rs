@@ -12,6 +12,7 @@ use thiserror::Error;
 pub struct Verified {
     request: Request,
     secret_index: Option<usize>,
+    is_proven: bool,
 }
 
 impl Verified {
@@ -28,7 +29,7 @@ impl Verified {
     /// Whether anything proves it: nothing does for an unsigned source.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        self.secret_index.is_some()
+        self.is_proven
     }
 
     /// Which of the configured secrets matched; none for an unsigned source.
@@ -93,7 +94,7 @@ impl Verifier {
             Bound::Hmac(hmac, keys) => Some(hmac.verify(keys, &request, now_unix_ms)?),
             Bound::Unsigned => None,
         };
-        Ok(Verified { request, secret_index })
+        Ok(Verified { request, secret_index, is_proven: self.verifies() })
     }
 
     /// Signs a request as the source's sender does, with the first secret in force: adds the
