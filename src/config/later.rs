@@ -31,14 +31,5 @@ pub(super) const FORWARD: &str = "forward";
 pub(super) const EMITTED: &str = "handler:";
 
 /// Keys of `[handlers.*]`.
-pub(super) const HANDLER: &[&str] = &[
-    "stack",
-    "reply_bytes",
-    "egress",
-    "egress_private",
-    "egress_calls",
-    "secrets",
-    "state",
-    "emit",
-    "sha256",
-];
+pub(super) const HANDLER: &[&str] =
+    &["stack", "egress", "egress_private", "egress_calls", "secrets", "state", "emit", "sha256"];
