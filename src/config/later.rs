@@ -2,7 +2,7 @@
 //! without an effect would be worse than an error.
 
 /// Keys of `[server]`.
-pub(super) const SERVER: &[&str] = &["trusted_proxies", "min_free", "retention"];
+pub(super) const SERVER: &[&str] = &["trusted_proxies", "retention"];
 
 /// Keys of `[sources.*]`.
 pub(super) const SOURCE: &[&str] = &["rate_limit", "allow"];
