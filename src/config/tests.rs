@@ -112,6 +112,7 @@ fn an_empty_file_has_every_default() {
     assert_eq!(server.idle_timeout, Duration::from_secs(75));
     assert_eq!(server.dedupe_window, Duration::from_secs(86_400));
     assert_eq!(server.dedupe_memory, 64 << 20);
+    assert_eq!(server.min_free, 1 << 30);
     assert_eq!(server.drain_timeout, Duration::from_secs(30));
     assert_eq!(server.handler_threads, None);
     assert!(!server.trusted_proxies.contains([127, 0, 0, 1].into()));

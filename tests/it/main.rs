@@ -11,6 +11,7 @@ mod crash;
 mod duplicates;
 mod events_api;
 mod floods;
+mod full_disk;
 mod hostile_handlers;
 mod hostile_senders;
 mod http;
