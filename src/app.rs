@@ -24,7 +24,7 @@ use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{self, Cache, Compiler, Job, Slots};
-use crate::ingress::{Attempts, Ingress};
+use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::reload::{self, Asker};
@@ -159,6 +159,7 @@ impl Parts {
             attempts: Attempts::new(self.slots.clone(), self.ledger.clone(), self.metrics.clone()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
+            peers: Peers::new(server.refusal_limit),
             metrics: self.metrics.clone(),
         });
         let limits = Limits {
@@ -197,6 +198,7 @@ async fn open(server: &Server, metrics: &Metrics) -> Result<Ledger> {
         data: server.data.clone(),
         dedupe_window: server.dedupe_window,
         dedupe_memory: server.dedupe_memory,
+        min_free: server.min_free,
     };
     let metrics = metrics.clone();
     Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)

@@ -101,8 +101,9 @@ fn show(name: &str, row: &RouteRow, held: Option<&str>, route: Option<&Arc<Route
         let mode = if route.mode == Mode::Sync { "sync" } else { "async" };
         let full = if route.backlog.full == Full::Dead { "dead" } else { "refuse" };
         let (events, bytes) = (route.backlog.events, route.backlog.bytes);
-        shown["source"] = json!(route.sources);
-        shown["handler"] = json!(route.handler);
+        shown["source"] =
+            route.sources.iter().map(|name| name.to_string()).collect::<Vec<_>>().into();
+        shown["handler"] = (*route.handler).into();
         shown["mode"] = mode.into();
         shown["order_by"] = json!(route.order_by.as_ref().map(|pointer| pointer.as_str()));
         shown["concurrency"] = json!(route.concurrency);

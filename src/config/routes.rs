@@ -245,7 +245,7 @@ fn backlog(route: &mut Section<'_>) -> Backlog {
 }
 
 fn full(item: Item<'_>) -> Option<Full> {
-    item.choice("full", &["refuse", "dead"], |name| match name {
+    item.choice("choice", &["refuse", "dead"], |name| match name {
         "refuse" => Some(Full::Refuse),
         "dead" => Some(Full::Dead),
         _ => None,

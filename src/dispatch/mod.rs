@@ -126,7 +126,8 @@ impl Dispatch {
             Ok((id, event)) => {
                 let id = id.to_string();
                 let (route_name, n) = (&route.name, lease.attempt());
-                let call = Call { id: &id, event: &event, route: route_name, attempt: n };
+                let call =
+                    Call { id: &id, event: &event, route: route_name, attempt: n, waits: false };
                 let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;
                 (id, outcome, logs)
             }

@@ -185,9 +185,11 @@ mod tests {
         for n in 0..2_000 {
             while lines.take(|_| NO_LIMIT).is_some() {}
             running.clear();
-            running.extend(names.iter().flat_map(|name| {
-                std::iter::repeat_n(*name, lines.routes[*name].running)
-            }));
+            running.extend(
+                names
+                    .iter()
+                    .flat_map(|name| std::iter::repeat_n(*name, lines.routes[*name].running)),
+            );
             lines.end(running[n * 7 % running.len()]);
         }
         for name in names {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::body::Packed;
 use super::queue::{self, AT_ONCE, NEVER, Row};
 use super::routes::{Moved, Routes};
 use super::schema::{self, ORDINAL_BITS};
@@ -80,7 +81,7 @@ fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()>
         event.received_at(),
         event.source(),
         event.kind(),
-        event.secret(),
+        event.proof(),
         ids.len(),
         attributes,
         event.headers().as_bytes(),
@@ -88,7 +89,12 @@ fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()>
         body,
         targets.join(","),
     ];
-    insert.execute(row).map(drop)
+    insert.execute(row)?;
+    if let Packed::Spooled(file) = &append.body {
+        let sql = "INSERT INTO spooled VALUES(?,?)";
+        db.prepare_cached(sql)?.execute(params![file.name(), file.bytes()])?;
+    }
+    Ok(())
 }
 
 /// Puts a fresh delivery in the queue, unless it has to wait for another.
@@ -142,7 +148,8 @@ pub fn settle(
     }
     let came = match *next {
         Next::RetryAt(at) => {
-            let again = Row { due_at: at.clamp(AT_ONCE + 1, NEVER), attempt: row.attempt + 1, ..row };
+            let again =
+                Row { due_at: at.clamp(AT_ONCE + 1, NEVER), attempt: row.attempt + 1, ..row };
             queue::add(db, &again)?;
             Some(again)
         }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::leases::{Handover, Wanted};
 use super::queue::{self, Row};
-use super::writer::{AFTER_FAILURE, Writer};
+use super::writer::Writer;
 use super::{Append, Lease};
-use crate::clock::millis;
 use crate::event::{Event, EventId};
+
+/// How long to wait before a queue that could not be read is read again, in milliseconds.
+const READ_AGAIN: u64 = 100;
 
 impl Writer {
     /// An event's deliveries that are due go straight to their attempts, event and all, where
@@ -37,25 +39,26 @@ impl Writer {
     /// Leases what the queue holds and is due.
     pub(super) fn lease_from_queue(&mut self) {
         let now = self.stamps.now();
-        let Some(db) = self.db.take() else { return };
+        let Some(db) = self.disk.db() else { return };
+        let mut leased = Vec::new();
         for Wanted { route, out, room } in self.leases.wanted(now) {
-            match queue::due(&db, route, now, out + room) {
-                Ok(found) => {
-                    let is_free = |row: &Row| !self.leases.is_out(row.delivery);
-                    let free: Vec<Row> = found.due.into_iter().filter(is_free).collect();
-                    self.leases.read(route, free.len() <= room && !found.more, found.next);
-                    for row in free.into_iter().take(room) {
-                        self.leases.queued(route, row.delivery);
-                        self.hand_over(row, None);
-                    }
-                }
+            let found = match queue::due(db, route, now, out + room) {
+                Ok(found) => found,
                 Err(error) => {
                     tracing::error!(%error, "the ledger's queue cannot be read");
-                    self.leases.read(route, true, Some(now + millis(AFTER_FAILURE)));
+                    self.leases.read(route, true, Some(now + READ_AGAIN));
+                    continue;
                 }
-            }
+            };
+            let is_free = |row: &Row| !self.leases.is_out(row.delivery);
+            let free: Vec<Row> = found.due.into_iter().filter(is_free).collect();
+            self.leases.read(route, free.len() <= room && !found.more, found.next);
+            leased.extend(free.into_iter().take(room));
         }
-        self.db = Some(db);
+        for row in leased {
+            self.leases.queued(row.route, row.delivery);
+            self.hand_over(row, None);
+        }
     }
 
     fn hand_over(&self, row: Row, event: Option<(EventId, Arc<Event>)>) {

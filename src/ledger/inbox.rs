@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Again, Append, AppendError, Lease, Pause, Rule, Settle};
+use super::{Again, Append, AppendError, Lease, Pause, Ruling, Settle};
 
 /// Operations in one commit at the most.
 const COMMIT_OPERATIONS: usize = 1_024;
@@ -39,7 +39,7 @@ struct Waiting {
     again: Vec<Again>,
     pauses: Vec<Pause>,
     given_back: Vec<Lease>,
-    rules: Option<Vec<Rule>>,
+    rulings: Vec<Ruling>,
     closed: bool,
     writer_sleeps: bool,
 }
@@ -57,8 +57,8 @@ pub struct Batch {
     pub pauses: Vec<Pause>,
     /// Leased deliveries of which no attempt was made.
     pub given_back: Vec<Lease>,
-    /// How routes are to be treated from now on, if that has changed.
-    pub rules: Option<Vec<Rule>>,
+    /// How routes are to be treated from now on; the last one says.
+    pub rulings: Vec<Ruling>,
     /// Nothing will come any more, and nothing is left.
     pub last: bool,
 }
@@ -122,9 +122,9 @@ impl Inbox {
     }
 
     /// Tells how routes are to be treated from now on.
-    pub fn rule(&self, rules: Vec<Rule>) {
+    pub fn rule(&self, ruling: Ruling) {
         let mut waiting = self.lock();
-        waiting.rules = Some(rules);
+        waiting.rulings.push(ruling);
         self.wake_writer(waiting);
     }
 
@@ -182,7 +182,7 @@ impl Waiting {
             || !self.again.is_empty()
             || !self.pauses.is_empty()
             || !self.given_back.is_empty()
-            || self.rules.is_some()
+            || !self.rulings.is_empty()
             || self.urgent
             || self.settles.len() >= SETTLES_WORTH_A_COMMIT
             || self.closed
@@ -193,7 +193,7 @@ impl Waiting {
             again: std::mem::take(&mut self.again),
             pauses: std::mem::take(&mut self.pauses),
             given_back: std::mem::take(&mut self.given_back),
-            rules: self.rules.take(),
+            rulings: std::mem::take(&mut self.rulings),
             ..Batch::default()
         };
         let mut bytes = 0;

@@ -15,6 +15,7 @@ use super::leases::Out;
 use super::queue::AT_ONCE;
 use super::routes::Holds;
 use super::schema::{self, ORDINAL_BITS};
+use super::spool::Spool;
 use crate::delivery::{Reply, State};
 use crate::event::{Event, EventId, Headers};
 
@@ -45,7 +46,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Reader {
     file: PathBuf,
-    bodies: PathBuf,
+    spool: Arc<Spool>,
     tag: u32,
     out: Out,
     holds: Arc<ArcSwap<Holds>>,
@@ -63,6 +64,8 @@ pub struct EventRow {
     pub kind: String,
     /// When it came in, in milliseconds since 1970.
     pub received_at: u64,
+    /// Whether anything proved where it comes from.
+    pub verified: bool,
     /// How often the same event came again.
     pub duplicates: u64,
     /// Its deliveries, in the order of their routes.
@@ -155,10 +158,10 @@ pub struct Page {
 impl Reader {
     pub(super) fn new(
         file: PathBuf,
-        bodies: PathBuf,
+        spool: Arc<Spool>,
         (tag, out, holds): (u32, Out, Arc<ArcSwap<Holds>>),
     ) -> Self {
-        Self { file, bodies, tag, out, holds, idle: Mutex::default() }
+        Self { file, spool, tag, out, holds, idle: Mutex::default() }
     }
 
     /// The event number `seq` with its bytes.
@@ -180,7 +183,7 @@ impl Reader {
             row.get(3)?,
             serde_json::from_str(row.get_ref(4)?.as_str().unwrap_or_default()).unwrap_or_default(),
             Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
-            body::unpack(&self.bodies, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
+            body::unpack(&self.spool, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
         );
         Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
     }
@@ -202,6 +205,7 @@ impl Reader {
                 source: event.source().to_string(),
                 kind: event.kind().to_string(),
                 received_at: event.received_at(),
+                verified: event.is_verified(),
                 duplicates: 0,
                 deliveries: Vec::new(),
             };
@@ -250,7 +254,8 @@ impl Reader {
     /// The disk does not give them.
     pub fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
         self.with(|db| {
-            let sql = "SELECT seq, received_at, source, type FROM event WHERE seq<? ORDER BY seq DESC LIMIT ?";
+            let sql = "SELECT seq, received_at, source, type, secret IS NOT NULL FROM event
+                WHERE seq<? ORDER BY seq DESC LIMIT ?";
             let mut select = db.prepare_cached(sql)?;
             let before = filter.before.unwrap_or(i64::MAX.cast_unsigned());
             let mut rows = select.query(params![before, SCANNED_EVENTS])?;
@@ -279,6 +284,7 @@ impl Reader {
             source: row.get(2)?,
             kind: row.get(3)?,
             received_at,
+            verified: row.get(4)?,
             duplicates: 0,
             deliveries: Vec::new(),
         })
@@ -357,7 +363,8 @@ impl Filter {
 
 /// A delivery of which nothing is recorded yet: its event alone knows of it.
 fn fresh(db: &Connection, route: i64, key: i64) -> rusqlite::Result<Option<DeliveryRow>> {
-    let sql = "SELECT name, EXISTS(SELECT 1 FROM queue WHERE route=?1 AND due_at=?2 AND delivery=?3)
+    let sql =
+        "SELECT name, EXISTS(SELECT 1 FROM queue WHERE route=?1 AND due_at=?2 AND delivery=?3)
         FROM route WHERE id=?1";
     let row = |row: &Row<'_>| {
         let cause = (!row.get::<_, bool>(1)?).then(|| BEHIND.to_owned());
@@ -368,11 +375,7 @@ fn fresh(db: &Connection, route: i64, key: i64) -> rusqlite::Result<Option<Deliv
 }
 
 /// The deliveries of which an attempt is recorded, or their end.
-fn recorded(
-    db: &Connection,
-    first: i64,
-    end: i64,
-) -> rusqlite::Result<BTreeMap<i64, DeliveryRow>> {
+fn recorded(db: &Connection, first: i64, end: i64) -> rusqlite::Result<BTreeMap<i64, DeliveryRow>> {
     let sql = "SELECT id, route, state, due_at, cause, started_at, duration, outcome, error,
         version, logs FROM delivery WHERE id>=? AND id<?";
     let mut select = db.prepare_cached(sql)?;

@@ -219,19 +219,15 @@ impl Routes {
         let known = self.all.values().map(|known| (&known.name, known.paused));
         let ruled = self.rules.iter().flat_map(HashMap::keys);
         let ruled = ruled.filter(|name| !self.ids.contains_key(*name)).map(|name| (name, false));
-        let held = known.chain(ruled).filter_map(|(name, paused)| {
-            Some((name.clone(), cause(&self.rules, name, paused)?))
-        });
+        let held = known
+            .chain(ruled)
+            .filter_map(|(name, paused)| Some((name.clone(), cause(&self.rules, name, paused)?)));
         held.collect()
     }
 }
 
 /// Why a route's deliveries are parked, if they are.
-fn cause(
-    rules: &Option<HashMap<Arc<str>, Rule>>,
-    name: &str,
-    paused: bool,
-) -> Option<Arc<str>> {
+fn cause(rules: &Option<HashMap<Arc<str>, Rule>>, name: &str, paused: bool) -> Option<Arc<str>> {
     let held = match rules.as_ref().map(|rules| rules.get(name)) {
         Some(None) => return Some(REMOVED.into()),
         Some(Some(rule)) => rule.held.clone(),

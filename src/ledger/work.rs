@@ -10,6 +10,7 @@ use super::Sameness;
 use super::body::Packed;
 use super::order::Order;
 use super::queue::Row;
+use super::routes::Rule;
 use crate::delivery::{Backlog, Next, Outcome};
 use crate::event::{Event, EventId};
 
@@ -90,6 +91,13 @@ impl Append {
         usize::from(self.settled.is_some())
     }
 
+    /// Leaves the body's file, if it has one, to be swept unless an event owns it after all.
+    pub fn leave_body(&mut self) {
+        if let Packed::Spooled(file) = &mut self.body {
+            file.leave();
+        }
+    }
+
     /// Bytes of memory that it holds.
     pub fn held(&self) -> usize {
         self.bytes() + self.event.body().len()
@@ -151,4 +159,11 @@ pub struct Pause {
     pub(super) route: Arc<str>,
     pub(super) paused: bool,
     pub(super) reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+/// How routes are to be treated from now on.
+#[derive(Debug)]
+pub struct Ruling {
+    pub(super) rules: Vec<Rule>,
+    pub(super) reply: oneshot::Sender<()>,
 }

@@ -3,32 +3,33 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_channel::Sender;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
 
-use super::apply::{self, Due};
 use super::body::Packed;
 use super::dedupe::{Sameness, Seen};
+use super::disk::Disk;
+use super::group::{Done, Group};
+use super::health::Health;
 use super::inbox::{Batch, Inbox};
 use super::leases::{Leases, Out};
 use super::queue::{self, Row};
-use super::routes::{Holds, Moved, Routes, Rule};
+use super::routes::{Holds, Routes};
 use super::schema::{self, SchemaError};
-use super::{Append, AppendError, Lease, Options, Receipt, Settle, order};
+use super::space::Space;
+use super::sweep::Sweeper;
+use super::{Append, AppendError, Lease, Options, Ruling, Settle, apply, order};
 use crate::clock::{Stamps, millis, wall_ms};
 use crate::delivery::State;
 use crate::event::EventId;
 use crate::metrics::Metrics;
-
-/// How long to wait before a disk that failed is tried again.
-pub const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// Stamps that are behind the ledger's last by less are taken as they are.
 const BEHIND: u64 = 1_000;
@@ -48,14 +49,15 @@ pub struct Facts {
     pub holds: Arc<ArcSwap<Holds>>,
     /// The deliveries that are out for an attempt.
     pub out: Out,
-    /// Whether the last commit succeeded, kept up to date by the writer.
-    pub writable: Arc<AtomicBool>,
+    /// Whether it takes events, kept up to date by the writer.
+    pub health: Arc<Health>,
 }
 
 /// The writer, before its thread starts.
 pub struct Writer {
-    file: PathBuf,
-    pub(super) db: Option<Connection>,
+    sweeper: Sweeper,
+    pub(super) disk: Disk,
+    space: Space,
     pub(super) stamps: Stamps,
     metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
@@ -68,7 +70,7 @@ pub struct Writer {
     /// Routes that keep no order any more; some of their deliveries may still wait for others.
     unordered: Vec<i64>,
     unsettled: Vec<Settle>,
-    writable: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 /// Opens the file, and reads what the writer keeps in memory.
@@ -81,42 +83,41 @@ pub fn open(
     stamps: Stamps,
     metrics: &Metrics,
     to_dispatch: Sender<Lease>,
+    sweeper: Sweeper,
 ) -> Result<(Writer, Facts), SchemaError> {
-    let db = schema::open_writer(file)?;
-    catch_up(&db, stamps.now())?;
-    let tag = schema::value(&db, "tag")?;
     let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
-    remember(&db, &mut seen, tag, options.dedupe_window)?;
-    let facts = Facts {
-        tag,
-        dedupe_key: schema::value(&db, "dedupe_key")?,
-        next_seq: schema::last_seq(&db)? + 1,
-        seen: Arc::new(Mutex::new(seen)),
-        holds: Arc::default(),
-        out: Out::default(),
-        writable: Arc::new(AtomicBool::new(true)),
-    };
-    let (done, dead) = apply::counts(&db)?;
+    let (disk, (tag, dedupe_key, next_seq, routes, counts)) = Disk::open(file, |db| {
+        catch_up(db, stamps.now())?;
+        let tag = schema::value(db, "tag")?;
+        remember(db, &mut seen, tag, options.dedupe_window)?;
+        let (dedupe_key, next_seq) = (schema::value(db, "dedupe_key")?, schema::last_seq(db)? + 1);
+        Ok((tag, dedupe_key, next_seq, Routes::read(db, metrics)?, apply::counts(db)?))
+    })?;
+    let (seen, health) = (Arc::new(Mutex::new(seen)), Arc::<Health>::default());
+    let (holds, out, free) = (Arc::default(), Out::default(), metrics.free_bytes.clone());
+    sweeper.search();
     let mut writer = Writer {
-        file: file.to_owned(),
+        sweeper,
+        disk,
+        space: Space::new(&options.data, options.min_free, health.clone(), free),
         stamps,
         metrics: metrics.clone(),
-        routes: Routes::read(&db, metrics)?,
-        db: Some(db),
-        seen: facts.seen.clone(),
-        leases: Leases::new(facts.out.clone()),
+        routes,
+        seen: seen.clone(),
+        leases: Leases::new(out.clone()),
         to_dispatch,
-        done,
-        dead,
-        holds: facts.holds.clone(),
+        done: counts.0,
+        dead: counts.1,
+        holds: Arc::clone(&holds),
         unordered: Vec::new(),
         unsettled: Vec::new(),
-        writable: facts.writable.clone(),
+        health: health.clone(),
     };
+    writer.space.look();
     writer.look_at_all();
     writer.hold();
     writer.show();
-    Ok((writer, facts))
+    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, holds, out, health }))
 }
 
 /// A clock that was set back while nobody looked would make what waits wait longer: its stamps go
@@ -141,20 +142,6 @@ fn remember(db: &Connection, seen: &mut Seen, tag: u32, window: Duration) -> rus
     Ok(())
 }
 
-/// What one commit did, to be told when it is on disk.
-#[derive(Default)]
-struct Done {
-    receipts: Vec<Result<Receipt, AppendError>>,
-    /// New events by their place in the batch, with what of them is due.
-    fresh: Vec<(usize, Due)>,
-    remembered: usize,
-    /// What has come into the queue since others were settled.
-    next: Vec<Row>,
-    moved: Moved,
-    /// A route of which no delivery waits for another any more.
-    released: Option<i64>,
-}
-
 impl Writer {
     /// Starts the thread, which holds `lock` until the file is closed.
     ///
@@ -175,168 +162,133 @@ impl Writer {
 
     /// One round: take, commit, tell, lease. False when there will be no other.
     fn turn(&mut self, inbox: &Inbox) -> bool {
-        let mut batch = inbox.take(self.look_again());
+        let mut batch = inbox.take(Some(self.look_again()));
         let last = batch.last;
         batch.settles.splice(0..0, self.unsettled.drain(..));
         for lease in batch.given_back.drain(..) {
             self.leases.end(lease.row.route, lease.row.delivery);
             self.leases.behind(lease.row.route);
         }
-        if let Some(rules) = batch.rules.take() {
-            self.rule(rules);
+        let ruled: Vec<_> = batch.rulings.drain(..).map(|ruling| self.rule(ruling)).collect();
+        self.space.look();
+        self.reopen(last);
+        if self.health.problem().is_some() {
+            refuse(batch.appends.drain(..));
         }
-        if !batch.is_empty() || !self.unordered.is_empty() || self.db.is_none() {
-            self.commit(batch);
+        self.commit(batch);
+        // Those who wait have their answer: a checkpoint takes a while.
+        if let Err(error) = self.disk.checkpoint() {
+            self.failed(&error.into());
         }
         self.lease_from_queue();
         self.show();
+        for reply in ruled {
+            let _gone = reply.send(());
+        }
         !last
     }
 
     /// When to go on although nothing new comes in.
-    fn look_again(&mut self) -> Option<Instant> {
-        if self.db.is_none() {
-            return Some(Instant::now() + AFTER_FAILURE);
+    fn look_again(&mut self) -> Instant {
+        let space = self.space.next_look();
+        if let Some(again_at) = self.disk.again_at() {
+            return space.min(again_at);
         }
-        let at = if self.unordered.is_empty() { self.leases.look_again_at()? } else { 0 };
-        Some(Instant::now() + Duration::from_millis(at.saturating_sub(self.stamps.now())))
+        if !self.unordered.is_empty() {
+            return Instant::now();
+        }
+        let now = self.stamps.now();
+        let due = self.leases.look_again_at().and_then(|at| {
+            Instant::now().checked_add(Duration::from_millis(at.saturating_sub(now)))
+        });
+        due.map_or(space, |due| due.min(space))
     }
 
-    fn commit(&mut self, mut batch: Batch) {
-        let result = self.transact(&batch);
-        let was_writable = self.writable.swap(result.is_ok(), Ordering::Relaxed);
-        match result {
-            Ok(done) => {
-                if !was_writable {
-                    tracing::info!("the ledger can be written again");
-                }
-                self.committed(batch, done);
+    /// Tries a disk that failed once more, when it is time to and before the end.
+    fn reopen(&mut self, last: bool) {
+        let Some(again_at) = self.disk.again_at() else { return };
+        if !last && Instant::now() < again_at {
+            return;
+        }
+        let routes = &mut self.routes;
+        let read = |db: &Connection| routes.read_again(db).and_then(|()| apply::counts(db));
+        match self.disk.reopen(read) {
+            Ok(counts) => {
+                (self.done, self.dead) = counts;
+                self.look_at_all();
+                self.hold();
+                self.health.failing(false);
+                self.sweeper.search();
             }
-            Err(error) => {
-                if was_writable {
-                    tracing::error!(%error, "the ledger cannot be written");
-                }
-                self.metrics.commit_failures.inc();
-                // The file is opened anew before the next commit: a connection that failed to
-                // write must not be trusted with what it remembers of its pages.
-                self.db = None;
-                for append in batch.appends.drain(..) {
-                    let _gone = append.reply.send(Err(AppendError::Unavailable));
-                }
-                for again in batch.again.drain(..) {
-                    let _gone = again.reply.send(Err(AppendError::Unavailable));
-                }
-                for pause in batch.pauses.drain(..) {
-                    let _gone = pause.reply.send(Err(AppendError::Unavailable));
-                }
-                self.unsettled = batch.settles;
-            }
+            Err(error) => self.failed(&error),
         }
-    }
-
-    fn transact(&mut self, batch: &Batch) -> Result<Done, SchemaError> {
-        let mut db = match self.db.take() {
-            Some(db) => db,
-            None => self.reopen()?,
-        };
-        let mut done = Done::default();
-        let applied = self.apply(&mut db, batch, &mut done);
-        if applied.is_err() {
-            self.seen().take_back(done.remembered);
-        }
-        applied?;
-        self.db = Some(db);
-        Ok(done)
-    }
-
-    /// Opens the file anew. A commit that was reported as failed may be in it nevertheless, so it
-    /// is asked again what it holds.
-    fn reopen(&mut self) -> Result<Connection, SchemaError> {
-        let db = schema::open_writer(&self.file)?;
-        (self.done, self.dead) = apply::counts(&db)?;
-        self.routes.read_again(&db)?;
-        self.look_at_all();
-        self.hold();
-        Ok(db)
     }
 
     fn look_at_all(&mut self) {
-        for (route, known) in self.routes.iter().filter(|(_, known)| known.events > 0) {
+        for (route, _) in self.routes.iter().filter(|(_, known)| known.events > 0) {
             self.leases.behind(route);
         }
     }
 
-    /// These rules are in force.
-    fn rule(&mut self, rules: Vec<Rule>) {
+    /// These rules are in force; gives who waits for it.
+    fn rule(&mut self, Ruling { rules, reply }: Ruling) -> oneshot::Sender<()> {
         self.unordered = self.routes.rule(rules);
-        if let Some(db) = &self.db {
+        if let Some(db) = self.disk.db() {
             self.unordered.retain(|route| order::is_kept(db, *route).unwrap_or(true));
         }
         self.hold();
+        reply
     }
 
     /// Leases no more of routes that are held, and tells everyone which those are.
     fn hold(&mut self) {
-        if !self.routes.have_changed() {
+        if self.routes.have_changed() {
+            self.routes.iter().for_each(|(route, known)| self.leases.hold(route, known.is_held()));
+            self.holds.store(Arc::new(self.routes.holds()));
+        }
+    }
+
+    fn failed(&mut self, error: &SchemaError) {
+        self.disk.fail(error);
+        self.health.failing(true);
+        self.metrics.commit_failures.inc();
+    }
+
+    fn commit(&mut self, mut batch: Batch) {
+        let Some(db) = self.disk.db() else { return self.put_off(batch) };
+        if batch.is_empty() && self.unordered.is_empty() {
             return;
         }
-        self.routes.iter().for_each(|(route, known)| self.leases.hold(route, known.is_held()));
-        self.holds.store(Arc::new(self.routes.holds()));
-    }
-
-    fn apply(
-        &mut self,
-        db: &mut Connection,
-        batch: &Batch,
-        done: &mut Done,
-    ) -> Result<(), SchemaError> {
-        let group = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for settle in &batch.settles {
-            done.next.extend(apply::settle(&group, settle, &mut done.moved)?);
-        }
-        for (place, append) in batch.appends.iter().enumerate() {
-            let receipt = self.append(&group, (place, append), done)?;
-            done.receipts.push(receipt);
-        }
-        for again in &batch.again {
-            apply::again(&group, again, &mut done.moved)?;
-        }
-        for pause in &batch.pauses {
-            self.routes.pause(&group, &pause.route, pause.paused)?;
-        }
-        if let Some(route) = self.unordered.last()
-            && !order::release(&group, *route)?
-        {
-            done.released = Some(*route);
-        }
-        self.routes.write(&group, &done.moved)?;
-        apply::count(&group, &done.moved, self.stamps.now())?;
-        Ok(group.commit()?)
-    }
-
-    fn append(
-        &mut self,
-        db: &Connection,
-        (place, append): (usize, &Append),
-        done: &mut Done,
-    ) -> rusqlite::Result<Result<Receipt, AppendError>> {
-        let at = append.event.received_at();
-        if let Some(same) = append.same
-            && let Some(id) = self.seen().first(same, at)
-        {
-            apply::duplicate(db, id.seq())?;
-            return Ok(Ok(Receipt { id, duplicate: true }));
-        }
-        let due = match apply::append(db, append, &mut self.routes, &mut done.moved)? {
-            Ok(due) => due,
-            Err(refused) => return Ok(Err(refused)),
+        let mut done = Done::default();
+        let mut group = Group {
+            seen: &self.seen,
+            routes: &mut self.routes,
+            stamp: self.stamps.now(),
+            unordered: self.unordered.last().copied(),
         };
-        done.fresh.push((place, due));
-        if let Some(same) = append.same {
-            self.seen().insert(same, append.id, at);
-            done.remembered += 1;
+        match group.commit(db, &batch, &mut done) {
+            Ok(()) => self.committed(batch, done),
+            Err(error) => {
+                self.seen().take_back(done.remembered);
+                if schema::is_failed_sync(&error) {
+                    batch.appends.iter_mut().for_each(Append::leave_body);
+                }
+                self.failed(&error.into());
+                self.put_off(batch);
+            }
         }
-        Ok(Ok(Receipt { id: append.id, duplicate: false }))
+    }
+
+    /// The disk fails: whoever waits is told so, but settlements are for a later commit.
+    fn put_off(&mut self, mut batch: Batch) {
+        refuse(batch.appends.drain(..));
+        for again in batch.again.drain(..) {
+            let _gone = again.reply.send(Err(AppendError::Unavailable));
+        }
+        for pause in batch.pauses.drain(..) {
+            let _gone = pause.reply.send(Err(AppendError::Unavailable));
+        }
+        self.unsettled = batch.settles;
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -356,7 +308,7 @@ impl Writer {
         if let Some(route) = self.unordered.last() {
             self.leases.behind(*route);
         }
-        if done.released.is_some() {
+        if done.released {
             self.unordered.pop();
         }
         for (place, due) in done.fresh {
@@ -378,7 +330,7 @@ impl Writer {
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
     fn stored(&mut self, append: &mut Append, due: &[Row]) {
         if let Packed::Spooled(file) = &mut append.body {
-            file.keep();
+            file.leave();
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
         self.hand_over_fresh(append, due);
@@ -402,6 +354,13 @@ impl Writer {
         }
         let horizon = self.seen().horizon(wall_ms());
         self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
+    }
+}
+
+/// Tells senders that their events are not stored.
+fn refuse(appends: impl Iterator<Item = Append>) {
+    for append in appends {
+        let _gone = append.reply.send(Err(AppendError::Unavailable));
     }
 }
 

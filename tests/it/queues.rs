@@ -28,10 +28,8 @@ impl Yard {
 
 #[test]
 fn a_route_that_is_paused_by_request_stays_so_over_restarts_and_goes_on_where_it_was() {
-    let mut yard = Yard::start(&routes(&["h", "other"], ""), &[
-        ("h", &wat::ack()),
-        ("other", &wat::ack()),
-    ]);
+    let mut yard =
+        Yard::start(&routes(&["h", "other"], ""), &[("h", &wat::ack()), ("other", &wat::ack())]);
     let paused = yard.tell("h", "pause");
     assert_eq!((paused.status, &paused.json()["state"]), (200, &json!("paused")));
     assert_eq!(paused.json()["paused_by"], json!(["request"]));
@@ -63,7 +61,10 @@ fn the_key_and_the_request_both_pause() {
     let event = yard.until(&id, "parked");
     assert_eq!(event["deliveries"][0]["cause"], "router.toml pauses the route");
     let resumed = yard.tell("h", "resume").json();
-    assert_eq!((&resumed["state"], &resumed["paused_by"]), (&json!("paused"), &json!(["router.toml"])));
+    assert_eq!(
+        (&resumed["state"], &resumed["paused_by"]),
+        (&json!("paused"), &json!(["router.toml"]))
+    );
     yard.tell("h", "pause");
     yard.configure(&routes(&["h"], ""));
     yard.reload();
@@ -76,17 +77,20 @@ fn the_key_and_the_request_both_pause() {
 fn only_routes_that_there_are_can_be_paused() {
     let yard = Yard::start(&routes(&["h"], ""), &[("h", &wat::ack())]);
     assert_eq!(yard.tell("nobody", "pause").status, 404);
-    assert_eq!(yard.admin_request("GET", "/api/v1/routes/h/pause", &[]).header("allow"), Some("POST"));
+    assert_eq!(
+        yard.admin_request("GET", "/api/v1/routes/h/pause", &[]).header("allow"),
+        Some("POST")
+    );
     assert_eq!(yard.admin_request("POST", "/api/v1/routes/h/pause", &[]).status, 415);
     assert_eq!(yard.route("h")["state"], "running");
 }
 
 #[test]
 fn a_removed_route_is_parked_and_comes_back() {
-    let yard = Yard::start(&routes(&["h", "other"], "paused = true"), &[
-        ("h", &wat::ack()),
-        ("other", &wat::ack()),
-    ]);
+    let yard = Yard::start(
+        &routes(&["h", "other"], "paused = true"),
+        &[("h", &wat::ack()), ("other", &wat::ack())],
+    );
     let id = yard.send("h", "{}");
     yard.configure(&routes(&["other"], ""));
     yard.reload();
@@ -177,5 +181,7 @@ fn span(event: &Value) -> (i64, i64) {
 fn a_delivery_that_is_out_for_its_attempt_is_shown_as_leased() {
     let yard = Yard::start(&routes(&["h"], "timeout = \"60s\""), &[("h", &wat::spin())]);
     let id = yard.send("h", "{}");
-    wait("it to be leased", || (yard.event(&id)["deliveries"][0]["state"] == "leased").then_some(()));
+    wait("it to be leased", || {
+        (yard.event(&id)["deliveries"][0]["state"] == "leased").then_some(())
+    });
 }

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::event::EventId;
+use crate::ledger::Settle;
 use crate::ledger::body::Packed;
 use crate::ledger::inbox::Inbox;
-use crate::ledger::Settle;
 use crate::ledger::queue::Row;
 
 const MIB: usize = 1024 * 1024;

@@ -4,7 +4,6 @@ use super::*;
 use crate::ledger::leases::LEASES;
 use crate::ledger::queue::MOVE_BACK;
 
-
 /// Far more than may be out at once.
 const MANY: usize = 2 * LEASES + 500;
 

@@ -10,6 +10,7 @@ mod opening;
 mod order;
 mod parking;
 mod reading;
+mod room;
 
 use std::fs;
 use std::future::Future;
@@ -24,8 +25,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Receipt, Rule, Sameness,
-    Target,
+    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Rule,
+    Sameness, Target,
 };
 use crate::clock::{Stamps, wall_ms};
 use crate::delivery::{Backlog, Full, Next, Outcome};
@@ -55,8 +56,13 @@ impl Store {
     }
 
     fn open(folder: TempDir, stamps: Stamps) -> Self {
+        let options = options(folder.path());
+        Self::with(folder, &options, stamps)
+    }
+
+    fn with(folder: TempDir, options: &Options, stamps: Stamps) -> Self {
         let metrics = Metrics::new().unwrap();
-        let ledger = Ledger::open_at(&options(folder.path()), &metrics, stamps).unwrap();
+        let ledger = Ledger::open_at(options, &metrics, stamps).unwrap();
         Self { leases: ledger.leases(), ledger, metrics, folder }
     }
 
@@ -173,12 +179,12 @@ impl Store {
     }
 }
 
-fn options(data: &Path) -> Options {
-    Options { data: data.to_owned(), dedupe_window: HOUR, dedupe_memory: 1 << 20 }
-}
-
 fn open(data: &Path, metrics: &Metrics) -> Result<Ledger, OpenError> {
     Ledger::open(&options(data), metrics)
+}
+
+fn options(data: &Path) -> Options {
+    Options { data: data.to_owned(), dedupe_window: HOUR, dedupe_memory: 1 << 20, min_free: 0 }
 }
 
 /// A route that takes an event, and as many as come.

@@ -61,7 +61,8 @@ async fn order_outlives_restarts_and_crashes() {
         store.until("done", n + 1).await;
         store = if n % 2 == 0 { store.reopen() } else { store.crash() };
     }
-    let of = |which: &[usize]| taken.iter().copied().filter(|n| which.contains(n)).collect::<Vec<_>>();
+    let of =
+        |which: &[usize]| taken.iter().copied().filter(|n| which.contains(n)).collect::<Vec<_>>();
     assert_eq!((of(&[0, 1, 3]), of(&[2, 4])), (vec![0, 1, 3], vec![2, 4]));
 }
 
@@ -70,12 +71,11 @@ async fn a_held_route_keeps_its_order() {
     let store = Store::new();
     let [first, second] = [store.append_ordered("a").await, store.append_ordered("a").await];
     let lease = store.lease().await;
-    store.ledger.rule(Vec::new());
-    until("the rule", || store.ledger.held("r").is_some()).await;
+    store.ledger.rule(Vec::new()).await;
     store.ledger.give_back(lease);
     let third = store.append_ordered("a").await;
     let store = store.reopen();
-    store.ledger.rule(vec![rule("r", None)]);
+    store.ledger.rule(vec![rule("r", None)]).await;
     for receipt in [first, second, third] {
         store.ack_next(receipt).await;
     }
@@ -90,7 +90,7 @@ async fn what_waits_is_freed_when_its_route_keeps_no_order_any_more() {
     futures_util::future::join_all(all).await;
     let first = store.lease().await;
     let unordered = Rule { ordered: false, ..rule("r", None) };
-    store.ledger.rule(vec![unordered]);
+    store.ledger.rule(vec![unordered]).await;
     let mut out = Vec::new();
     for _ in 1..MANY {
         let lease = store.lease().await;

@@ -172,9 +172,7 @@ impl Walk {
     async fn rule(&self) {
         let routes = ROUTES.iter().zip(self.must.held);
         let there = routes.filter(|(_, (_, removed))| !removed);
-        self.store.ledger.rule(there.map(|((name, _), _)| rule(name, None)).collect());
-        // An event's commit comes after what was asked before it.
-        self.store.ledger.pause("nobody's".into(), false).await.unwrap();
+        self.store.ledger.rule(there.map(|((name, _), _)| rule(name, None)).collect()).await;
     }
 
     /// Waits until all that was settled is on the disk.
@@ -187,7 +185,10 @@ impl Walk {
         until("what is settled to be recorded", || {
             [State::Done, State::Dead].map(shown) == expected
                 && rest.map(shown).iter().sum::<i64>() == unsettled
-                && self.settled.keys().all(|key| self.row(*key).1 == self.must.deliveries[key].attempts)
+                && self
+                    .settled
+                    .keys()
+                    .all(|key| self.row(*key).1 == self.must.deliveries[key].attempts)
         })
         .await;
         self.settled.clear();
@@ -324,7 +325,8 @@ impl Store {
     async fn append_draft(&self, draft: &Draft) -> Option<Receipt> {
         let targets = draft.routes.iter().map(|route| {
             let (name, backlog) = ROUTES[*route];
-            let order = (name == picture::ORDERED).then(|| self.ledger.order(&draft.value.to_string()));
+            let order =
+                (name == picture::ORDERED).then(|| self.ledger.order(&draft.value.to_string()));
             Target { route: name.into(), order, backlog }
         });
         let same = draft.same.map(|id| self.same(&id.to_string()));

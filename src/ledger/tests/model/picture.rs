@@ -94,8 +94,7 @@ impl Pictures {
             return;
         }
         let has_room = |route: &usize| self.unsettled(*route) < ROUTES[*route].1.events as usize;
-        let refuses =
-            |route: &usize| ROUTES[*route].1.full == Full::Refuse && !has_room(route);
+        let refuses = |route: &usize| ROUTES[*route].1.full == Full::Refuse && !has_room(route);
         let refused = routes.iter().any(refuses);
         assert_eq!(told.is_none(), refused, "{routes:?}");
         let Some(Receipt { id, duplicate }) = told else { return };
