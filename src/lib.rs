@@ -10,6 +10,7 @@ pub mod config;
 pub mod delivery;
 pub mod dispatch;
 pub mod document;
+pub mod effects;
 pub mod event;
 pub mod handler;
 pub mod ingress;

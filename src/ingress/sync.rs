@@ -141,7 +141,7 @@ impl Attempts {
         let Some((attempt, next)) = slot.run(called).await else { return Ended::Unavailable };
         self.count(&route, &attempt, &next);
         let outcome = attempt.outcome.clone();
-        let settled = Settled { route: route.name.clone(), attempt, next };
+        let settled = Settled { route: route.name.clone(), attempt, next, effects: None };
         let stored = match before {
             None => self.ledger.append_settled(id, event, same, settled, others).await.map(drop),
             Some(before) => self.ledger.attempt_again(&before, settled).await,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src/`, by folder or file.
-const FLOORS: [(&str, u32); 24] = [
+const FLOORS: [(&str, u32); 26] = [
     ("main", 11),
     ("cli", 10),
     ("app", 9),
@@ -15,10 +15,12 @@ const FLOORS: [(&str, u32); 24] = [
     ("dispatch", 6),
     ("admin", 6),
     ("snapshot", 5),
+    ("outbox", 5),
     ("source", 4),
     ("ledger", 4),
     ("handler", 4),
     ("route", 4),
+    ("effects", 3),
     ("delivery", 3),
     ("condition", 3),
     ("event", 2),
