@@ -78,7 +78,14 @@ impl Event {
 
     /// The event that a handler emitted while it handled this one, whose id is `id`. There is none
     /// without one that was verified.
-    pub fn emitted(&self, id: EventId, handler: &str, kind: Arc<str>, body: Bytes, now: u64) -> Self {
+    pub fn emitted(
+        &self,
+        id: EventId,
+        handler: &str,
+        kind: Arc<str>,
+        body: Bytes,
+        now: u64,
+    ) -> Self {
         let depth = self.depth().saturating_add(1).to_string();
         Self {
             source: format!("{EMITTED}{handler}").into(),

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 pub use refusal::Refusal;
 pub use scratch::Scratch;
-pub use staging::Staging;
+pub use staging::{Answer, Staging};
 
 /// Bytes of a key at the most; an empty one is refused.
 pub const KEY_BYTES: usize = 1024;

@@ -33,7 +33,8 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (0..8u8).prop_map(Op::Get),
-        (0..8u8, prop::collection::vec(any::<u8>(), 0..4)).prop_map(|(key, value)| Op::Set(key, value)),
+        (0..8u8, prop::collection::vec(any::<u8>(), 0..4))
+            .prop_map(|(key, value)| Op::Set(key, value)),
         (0..8u8).prop_map(Op::Delete),
         Just(Op::List),
     ]
@@ -169,8 +170,7 @@ fn a_long_list_comes_in_pages_with_the_new_keys_last() {
 
 #[test]
 fn without_a_grant_nothing_is_staged_and_the_message_shows_the_line() {
-    let mut none =
-        Staging::new("h".into(), Arc::default(), Arc::new(Scratch::default()), 0);
+    let mut none = Staging::new("h".into(), Arc::default(), Arc::new(Scratch::default()), 0);
     for refusal in [
         set(&mut none, "k", 1).unwrap_err(),
         none.get("k".to_owned()).unwrap().unwrap_err(),

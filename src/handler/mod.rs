@@ -14,6 +14,7 @@ mod link;
 mod log;
 mod native;
 mod slots;
+mod state;
 mod stdio;
 mod table;
 mod typed;
@@ -25,8 +26,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use wasmtime::Engine;
 
+use crate::effects::Grants;
 use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
@@ -109,6 +112,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: Arc<BTreeMap<String, String>>,
+    /// What it may do to its state, and emit.
+    pub grants: Arc<Grants>,
 }
 
 /// A file's SHA-256.
@@ -122,6 +127,7 @@ pub struct Handler {
     settings: Settings,
     engine: Engine,
     abi: Arc<Abi>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Handler {
@@ -135,6 +141,12 @@ impl Handler {
         self.abi.name()
     }
 
+    /// Whose turn it is to make an attempt again. One at a time: else they would change the state
+    /// under each other's feet again and again.
+    pub async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
+    }
+
     /// The same file's handler with other settings.
     fn with(&self, settings: Settings) -> Self {
         Self {
@@ -144,6 +156,7 @@ impl Handler {
             settings,
             engine: self.engine.clone(),
             abi: self.abi.clone(),
+            turn: self.turn.clone(),
         }
     }
 }
@@ -188,7 +201,8 @@ async fn make(
     let program = compiler.program(bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
     let version = hex::encode(file).get(..16).unwrap_or_default().into();
-    let handler = Handler { name: name.clone(), file, version, settings, engine, abi };
+    let handler =
+        Handler { name: name.clone(), file, version, settings, engine, abi, turn: Arc::default() };
     handler.try_out().await?;
     Ok(handler)
 }

@@ -2,6 +2,7 @@
 //! staged with its attempt.
 
 use wasmtime::component::Resource;
+use wasmtime_wasi::WasiView;
 
 use super::bindings::hookyard::handler::emit;
 use super::bindings::wasi::keyvalue::store;
@@ -41,7 +42,7 @@ impl store::Host for Host {
         if !NAMES.contains(&&*identifier) {
             return Ok(Err(store::Error::NoSuchStore));
         }
-        Ok(Ok(self.wasi.ctx().table.push(Bucket)?))
+        Ok(Ok(self.ctx().table.push(Bucket)?))
     }
 }
 
@@ -76,7 +77,7 @@ impl store::HostBucket for Host {
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.wasi.ctx().table.delete(bucket)?;
+        self.ctx().table.delete(bucket)?;
         Ok(())
     }
 }

@@ -105,9 +105,8 @@ impl Committed for Reader {
     fn get(&self, handler: &str, key: &str) -> Result<Option<Stored>, Unreadable> {
         let sql = "SELECT state.version, value FROM state JOIN bucket ON bucket.id=bucket
             WHERE handler=? AND key=?";
-        let stored = |row: &rusqlite::Row<'_>| {
-            Ok(Stored { version: row.get(0)?, value: row.get(1)? })
-        };
+        let stored =
+            |row: &rusqlite::Row<'_>| Ok(Stored { version: row.get(0)?, value: row.get(1)? });
         Ok(self.with(|db| {
             Ok(db.prepare_cached(sql)?.query_row([handler, key], stored).optional()?)
         })?)

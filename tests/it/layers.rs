@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src/`, by folder or file.
-const FLOORS: [(&str, u32); 26] = [
+const FLOORS: &[(&str, u32)] = &[
     ("main", 11),
     ("cli", 10),
     ("app", 9),
@@ -26,6 +26,7 @@ const FLOORS: [(&str, u32); 26] = [
     ("event", 2),
     ("verify", 1),
     ("document", 1),
+    ("address", 0),
     ("server", 0),
     ("clock", 0),
     ("metrics", 0),
@@ -71,7 +72,7 @@ fn imports(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn files_import_only_from_the_floors_below() {
-    let floors: BTreeMap<&str, u32> = FLOORS.into();
+    let floors: BTreeMap<&str, u32> = FLOORS.iter().copied().collect();
     let mut seen = 0;
     for (path, text) in sources() {
         let own = part(&path);
