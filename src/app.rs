@@ -198,6 +198,7 @@ async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Res
         data: server.data.clone(),
         dedupe_window: server.dedupe_window,
         dedupe_memory: server.dedupe_memory,
+        min_free: server.min_free,
         longest_wait,
     };
     let metrics = metrics.clone();

@@ -150,7 +150,8 @@ impl Dispatch {
         handler: &Handler,
     ) -> (Attempt, Effects) {
         let id = id.to_string();
-        let call = Call { id: &id, event, route: &route.name, attempt: lease.attempt };
+        let (route_name, attempt) = (&route.name, lease.attempt);
+        let call = Call { id: &id, event, route: route_name, attempt, waits: false };
         let started_at = wall_ms();
         let began = Instant::now();
         let state = self.ledger().state();

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub dedupe_horizon: IntGauge,
     /// `hookyard_commit_failures_total`: commits that the disk refused.
     pub commit_failures: IntCounter,
+    /// `hookyard_free_bytes`: free space on the ledger's disk.
+    pub free_bytes: IntGauge,
     /// `hookyard_reloads_total{result}`.
     pub reloads: IntCounterVec,
     /// `hookyard_attempts_total{route,outcome}`.
@@ -85,6 +87,10 @@ impl Metrics {
                 "commit_failures_total",
                 "Commits that failed; their events were answered 503.",
             )?,
+            free_bytes: IntGauge::new(
+                "free_bytes",
+                "Free space on the disk that holds the ledger.",
+            )?,
             reloads: counters("reloads_total", "Reloads, ok or failed.", &["result"])?,
             attempts: counters("attempts_total", "Attempts ended.", &["route", "outcome"])?,
             outdated: counters(
@@ -112,6 +118,7 @@ impl Metrics {
         self.registry.register(Box::new(self.settled.clone()))?;
         self.registry.register(Box::new(self.dedupe_horizon.clone()))?;
         self.registry.register(Box::new(self.commit_failures.clone()))?;
+        self.registry.register(Box::new(self.free_bytes.clone()))?;
         self.registry.register(Box::new(self.reloads.clone()))?;
         self.registry.register(Box::new(self.attempts.clone()))?;
         self.registry.register(Box::new(self.outdated.clone()))?;

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
 use crate::reload::Asker;
 use crate::snapshot::Current;
@@ -71,10 +71,11 @@ impl Admin {
     }
 
     fn ready(&self) -> Answer {
-        if self.ledger.is_writable() {
-            json_answer(StatusCode::OK, &json!({"status": "ready"}))
-        } else {
-            error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written")
+        let unavailable = |what| error(StatusCode::SERVICE_UNAVAILABLE, what);
+        match self.ledger.problem() {
+            None => json_answer(StatusCode::OK, &json!({"status": "ready"})),
+            Some(Problem::Failing) => unavailable("the ledger cannot be written"),
+            Some(Problem::Full) => unavailable("the disk has less free space than min_free"),
         }
     }
 

@@ -37,6 +37,7 @@ const BODY_MEMORY: Setting<u64> = Setting::new("body_memory", 256 * MIB, KIB, TI
 const DEDUPE_WINDOW: Setting<Duration> =
     Setting::new("dedupe_window", DAY, Duration::ZERO, DAY.saturating_mul(365));
 const DEDUPE_MEMORY: Setting<u64> = Setting::new("dedupe_memory", 64 * MIB, KIB, TIB);
+const MIN_FREE: Setting<u64> = Setting::new("min_free", 1_024 * MIB, 0, TIB);
 const DRAIN_TIMEOUT: Setting<Duration> =
     Setting::new("drain_timeout", Duration::from_secs(30), Duration::ZERO, DAY);
 const CEILING_TIMEOUT: Setting<Duration> =
@@ -81,6 +82,8 @@ pub struct Server {
     pub dedupe_window: Duration,
     /// Bytes spent on remembered event ids. Default 64 MiB.
     pub dedupe_memory: u64,
+    /// Bytes of free disk below which new events are refused. Default 1 GiB.
+    pub min_free: u64,
     /// How long running attempts may go on after the signal to stop. Default 30 s.
     pub drain_timeout: Duration,
     pub ceilings: Ceilings,
@@ -109,6 +112,7 @@ impl Server {
             body_memory,
             dedupe_window,
             dedupe_memory,
+            min_free,
             drain_timeout,
             ceilings: Ceilings { timeout: _, cpu: _, memory, module: _ },
             handler_threads,
@@ -129,6 +133,7 @@ impl Server {
             ("body_memory", *body_memory != new.body_memory),
             ("dedupe_window", *dedupe_window != new.dedupe_window),
             ("dedupe_memory", *dedupe_memory != new.dedupe_memory),
+            ("min_free", *min_free != new.min_free),
             ("drain_timeout", *drain_timeout != new.drain_timeout),
             ("ceilings.memory", *memory != new.ceilings.memory),
             ("threads.handlers", *handler_threads != new.handler_threads),
@@ -184,6 +189,7 @@ pub(super) fn read(server: &mut Section<'_>) -> Server {
         body_memory: server.size(&BODY_MEMORY),
         dedupe_window: server.duration(&DEDUPE_WINDOW),
         dedupe_memory: server.size(&DEDUPE_MEMORY),
+        min_free: server.size(&MIN_FREE),
         drain_timeout: server.duration(&DRAIN_TIMEOUT),
         ceilings: ceilings(server),
         handler_threads: handler_threads(server),

@@ -109,6 +109,7 @@ fn an_empty_file_has_every_default() {
     assert_eq!(server.idle_timeout, Duration::from_secs(75));
     assert_eq!(server.dedupe_window, Duration::from_secs(86_400));
     assert_eq!(server.dedupe_memory, 64 << 20);
+    assert_eq!(server.min_free, 1 << 30);
     assert_eq!(server.drain_timeout, Duration::from_secs(30));
     assert_eq!(server.handler_threads, None);
     let Ceilings { timeout, cpu, memory, module } = server.ceilings;
@@ -205,7 +206,12 @@ fn a_route_has_defaults_and_so_has_its_handler() {
     let (first, max) = (Duration::from_secs(5), Duration::from_secs(6 * 3_600));
     assert_eq!(route.retry, RetryPolicy { attempts: 20, first, factor: 3.0, max });
     let handler = &config.handlers["sum"];
-    let limits = Limits { cpu: Duration::from_secs(1), memory: 128 << 20, log_bytes: 64 << 10 };
+    let limits = Limits {
+        cpu: Duration::from_secs(1),
+        memory: 128 << 20,
+        reply_bytes: 1 << 20,
+        log_bytes: 64 << 10,
+    };
     assert_eq!((&handler.limits, handler.config.len()), (&limits, 0));
 }
 

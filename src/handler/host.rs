@@ -37,6 +37,8 @@ pub struct Host {
     pub log: Log,
     /// What a command has printed to stdout.
     pub stdout: Stdout,
+    /// Bytes of a reply's body at the most.
+    pub reply_bytes: usize,
     /// What its memories and tables take.
     pub limiter: Limiter,
     /// The CPU time that it has used.
@@ -68,6 +70,7 @@ impl Host {
             staging,
             log,
             stdout,
+            reply_bytes: limits.reply_bytes,
             limiter: Limiter::new(limits.memory),
             cpu: CpuMeter::default(),
         }

@@ -79,7 +79,8 @@ impl Attempts {
         if let Some(other) = waiting {
             return (wait(other).await, true);
         }
-        let Some(slot) = self.slots.take() else { return (Ended::Unavailable, false) };
+        let room = self.outbox.ledger.problem().is_none().then(|| self.slots.take()).flatten();
+        let Some(slot) = room else { return (Ended::Unavailable, false) };
         let (tell, told) = watch::channel(None);
         if let Some(same) = work.same {
             self.running().insert(same, told.clone());
@@ -233,7 +234,7 @@ async fn call(
     (id, n): (EventId, u32),
 ) -> (Attempt, Effects) {
     let id = id.to_string();
-    let call = Call { id: &id, event, route: &route.name, attempt: n };
+    let call = Call { id: &id, event, route: &route.name, attempt: n, waits: true };
     let (started_at, began) = (wall_ms(), std::time::Instant::now());
     let Called { outcome, logs, effects, .. } = handler.call(call, state, route.timeout).await;
     let outcome = match outcome {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
+use super::body::Packed;
 use super::queue::{self, AT_ONCE, NEVER};
 use super::schema::{self, ORDINAL_BITS};
 use super::{Again, Append, Attempt, Lease, Sameness, Settled, Settlement};
@@ -77,6 +78,10 @@ pub fn append(db: &Connection, append: &Append, moved: &mut Moved) -> rusqlite::
         form,
         body,
     ])?;
+    if let Packed::Spooled(file) = &append.body {
+        let sql = "INSERT INTO spooled VALUES(?,?)";
+        db.prepare_cached(sql)?.execute(params![file.name(), file.bytes()])?;
+    }
     if let Some(same) = append.same {
         remember(db, seq, event.received_at(), same)?;
     }

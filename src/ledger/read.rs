@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::body;
 use super::schema::{self, ORDINAL_BITS};
+use super::spool::Spool;
 use crate::delivery::{Reply, State};
 use crate::event::{Event, EventId, Headers};
 
@@ -37,7 +38,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Reader {
     file: PathBuf,
-    bodies: PathBuf,
+    spool: Arc<Spool>,
     tag: u32,
     idle: Mutex<Vec<Connection>>,
 }
@@ -132,8 +133,8 @@ pub struct Page {
 }
 
 impl Reader {
-    pub(super) fn new(file: PathBuf, bodies: PathBuf, tag: u32) -> Self {
-        Self { file, bodies, tag, idle: Mutex::default() }
+    pub(super) fn new(file: PathBuf, spool: Arc<Spool>, tag: u32) -> Self {
+        Self { file, spool, tag, idle: Mutex::default() }
     }
 
     /// The event number `seq` with its bytes.
@@ -155,7 +156,7 @@ impl Reader {
             row.get(3)?,
             serde_json::from_str(row.get_ref(4)?.as_str().unwrap_or_default()).unwrap_or_default(),
             Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
-            body::unpack(&self.bodies, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
+            body::unpack(&self.spool, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
         );
         Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
     }

@@ -1,13 +1,5 @@
-CREATE TABLE bucket(
-  id INTEGER PRIMARY KEY,
-  handler TEXT NOT NULL UNIQUE,
-  version INTEGER NOT NULL,
-  listing INTEGER NOT NULL,
-  keys INTEGER NOT NULL,
-  bytes INTEGER NOT NULL) STRICT;
-CREATE TABLE state(
-  bucket INTEGER NOT NULL,
-  key TEXT NOT NULL,
-  version INTEGER NOT NULL,
-  value BLOB NOT NULL,
-  PRIMARY KEY(bucket, key)) STRICT, WITHOUT ROWID;
+-- The files in data/bodies that events own; the highest number of an event that was removed; and
+-- how often the file was opened to be written, for a commit that changes something.
+CREATE TABLE spooled(name TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO spooled SELECT CAST(body AS TEXT), 0 FROM event WHERE form = 2;
+INSERT INTO ledger VALUES('last_seq', 0), ('openings', 0);
