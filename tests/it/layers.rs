@@ -30,7 +30,9 @@ const FLOORS: &[(&str, u32)] = &[
     ("server", 0),
     ("clock", 0),
     ("metrics", 0),
+    ("network", 0),
     ("pointer", 0),
+    ("quota", 0),
     ("reload", 0),
     ("text", 0),
 ];
