@@ -80,8 +80,11 @@ fn not_emitted(refusal: &Refusal, message: String) -> Outcome {
     }
 }
 
-/// The outcome, and types and bodies of the events that it emits; or why it is none.
-fn read(stdout: &[u8]) -> Result<(Outcome, Vec<(String, Vec<u8>)>), String> {
+/// An event type and a body.
+type Emission = (String, Vec<u8>);
+
+/// The outcome, and the events that it emits; or why it is none.
+fn read(stdout: &[u8]) -> Result<(Outcome, Vec<Emission>), String> {
     match stdout.trim_ascii_start().first() {
         None => return Ok((Outcome::Ack, Vec::new())),
         Some(b'{') => {}
