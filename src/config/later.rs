@@ -2,10 +2,10 @@
 //! without an effect would be worse than an error.
 
 /// Keys of `[server]`.
-pub(super) const SERVER: &[&str] = &["trusted_proxies", "retention"];
+pub(super) const SERVER: &[&str] = &["retention"];
 
 /// Keys of `[sources.*]`.
-pub(super) const SOURCE: &[&str] = &["rate_limit", "allow"];
+pub(super) const SOURCE: &[&str] = &[];
 
 /// Keys of a source's `scheme`.
 pub(super) const SCHEME: &[&str] = &["handshake"];

@@ -13,6 +13,7 @@ use thiserror::Error;
 pub struct Verified {
     request: Request,
     secret_index: Option<usize>,
+    is_proven: bool,
 }
 
 impl Verified {
@@ -24,6 +25,12 @@ impl Verified {
     #[must_use]
     pub fn into_request(self) -> Request {
         self.request
+    }
+
+    /// Whether anything proves it: nothing does for an unsigned source.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// Which of the configured secrets matched; none for an unsigned source.
@@ -70,6 +77,12 @@ impl Verifier {
         }
     }
 
+    /// Whether it proves anything: an unsigned source's does not.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        !matches!(self.0, Bound::Unsigned)
+    }
+
     /// Refuses what can be refused before the body is read: a signature, timestamp or other
     /// signed value outside the body that is missing, ambiguous or malformed. `target` is path
     /// and query as received.
@@ -94,7 +107,7 @@ impl Verifier {
             }
             Bound::Unsigned => None,
         };
-        Ok(Verified { request, secret_index })
+        Ok(Verified { request, secret_index, is_proven: self.verifies() })
     }
 
     /// Signs a request as the source's sender does, with the first secret in force: adds the
