@@ -89,8 +89,8 @@ impl Layout {
             {
                 timestamp.read(&facts)?;
             }
-            let outside = self.content.places().filter(|place| !place.is_in_body());
-            outside.map(|place| facts.need(place).map(drop)).collect()
+            let mut outside = self.content.places().filter(|place| !place.is_in_body());
+            outside.try_for_each(|place| facts.need(place).map(drop))
         })
     }
 
