@@ -18,6 +18,7 @@ use super::{places, syntax};
 /// The rows, by what is signed.
 const ROWS: &str = concat!(
     include_str!("presets/body-hex.toml"),
+    include_str!("presets/body-prefix.toml"),
     include_str!("presets/body-base64.toml"),
     include_str!("presets/standard.toml"),
     include_str!("presets/time-field.toml"),
