@@ -92,7 +92,6 @@ impl Dispatch {
 
     /// Makes an attempt, and makes it again while what it reads of its state is changed by others.
     async fn deliver(&self, mut lease: Lease) {
-        let mut turn = None;
         let mut reruns = 0;
         loop {
             let snapshot = self.current.load_full();
@@ -104,6 +103,7 @@ impl Dispatch {
                 Ok(found) => found,
                 Err(cause) => return self.park(lease, cause, &snapshot),
             };
+            let _turn = handler.turn(reruns > 0).await;
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
             let routes = &self.current.load().routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
@@ -119,9 +119,6 @@ impl Dispatch {
                 self.outbox.metrics.outdated.with_label_values(&[told.1]).inc();
                 if reruns < RERUNS {
                     reruns += 1;
-                    if turn.is_none() {
-                        turn = Some(handler.turn().await);
-                    }
                     continue;
                 }
                 attempt.outcome = outbox::outdated();

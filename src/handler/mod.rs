@@ -19,6 +19,7 @@ mod slots;
 mod state;
 mod stdio;
 mod table;
+mod turn;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 use wasmtime::Engine;
 
 use crate::effects::Grants;
@@ -41,6 +41,8 @@ pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};
 pub use table::{Handlers, Modules};
+pub use turn::Turn;
+use turn::Turns;
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -133,7 +135,7 @@ pub struct Handler {
     settings: Settings,
     engine: Engine,
     abi: Arc<Abi>,
-    turn: Arc<Mutex<()>>,
+    turns: Turns,
 }
 
 impl Handler {
@@ -147,10 +149,9 @@ impl Handler {
         self.abi.name()
     }
 
-    /// Whose turn it is to make an attempt again. One at a time: else they would change the state
-    /// under each other's feet again and again.
-    pub async fn turn(&self) -> OwnedMutexGuard<()> {
-        self.turn.clone().lock_owned().await
+    /// Waits until an attempt may be made, beside others or alone.
+    pub async fn turn(&self, alone: bool) -> Turn {
+        self.turns.next(self.settings.grants.state.is_some(), alone).await
     }
 
     /// The same file's handler with other settings.
@@ -162,7 +163,7 @@ impl Handler {
             settings,
             engine: self.engine.clone(),
             abi: self.abi.clone(),
-            turn: self.turn.clone(),
+            turns: self.turns.clone(),
         }
     }
 }
@@ -207,8 +208,15 @@ async fn make(
     let program = compiler.program(bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
     let version = hex::encode(file).get(..16).unwrap_or_default().into();
-    let handler =
-        Handler { name: name.clone(), file, version, settings, engine, abi, turn: Arc::default() };
+    let handler = Handler {
+        name: name.clone(),
+        file,
+        version,
+        settings,
+        engine,
+        abi,
+        turns: Turns::default(),
+    };
     handler.try_out().await?;
     Ok(handler)
 }

@@ -149,9 +149,9 @@ impl Attempts {
         let Work { event, same, route, handler, others } = work;
         let place = Place { id, event: Arc::new(event), same, others, before };
         let n = before.map_or(1, |before| before.attempts + 1);
-        let mut turn = None;
         let mut reruns = 0;
         loop {
+            let _turn = handler.turn(reruns > 0).await;
             let (event, state) = (&place.event, self.outbox.ledger.state());
             let (mut attempt, effects) = call(event, &route, &handler, state, (id, n)).await;
             let routes = &self.current.load().routes;
@@ -161,9 +161,6 @@ impl Attempts {
                 self.outbox.metrics.outdated.with_label_values(&[&*route.name]).inc();
                 if reruns < RERUNS {
                     reruns += 1;
-                    if turn.is_none() {
-                        turn = Some(handler.turn().await);
-                    }
                     continue;
                 }
                 attempt.outcome = outbox::outdated();
