@@ -14,8 +14,9 @@ use hyper::body::{Body, Incoming};
 use crate::clock::wall_ms;
 use crate::condition::{Facts, Failure};
 use crate::event::Event;
-use crate::ledger::{AppendError, Ledger, Receipt, Sameness, Target};
+use crate::ledger::{AppendError, Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
+use crate::outbox;
 use crate::route::{Mode, Route};
 use crate::server::Budget;
 use crate::server::body::{self, BodyError, Rate};
@@ -233,12 +234,13 @@ impl Ingress {
     ) -> Result<Ended, Ended> {
         let waits = routes.iter().position(|route| route.mode == Mode::Sync);
         let waits = waits.map(|place| routes.remove(place).clone());
-        let others = routes.iter().map(|route| self.target(route, &event)).collect();
+        let others =
+            routes.iter().map(|route| outbox::target(&self.ledger, route, &event)).collect();
         let Some(route) = waits else {
             let stored = self.ledger.append(event, same, others).await;
             return stored.map(Ended::Stored).map_err(|refused| match refused {
                 AppendError::Full => Ended::Full,
-                AppendError::Busy | AppendError::Unavailable => Ended::Unavailable,
+                _ => Ended::Unavailable,
             });
         };
         match snapshot.target(&route.name) {
@@ -260,12 +262,6 @@ impl Ingress {
         };
         let facts = Facts::new(event);
         snapshot.routes.matching(&facts, failed).collect()
-    }
-
-    /// A route that takes the event, as the ledger needs to know it.
-    fn target(&self, route: &Route, event: &Event) -> Target {
-        let order = route.order(event).map(|value| self.ledger.order(&value));
-        Target { route: route.name.clone(), order, backlog: route.backlog }
     }
 
     /// The sender's own id of the event, and its sameness: the id alone where it is signed, with

@@ -21,28 +21,31 @@ pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
     seq << ORDINAL_BITS | ordinal
 }
 
-/// What has come into the queue, and is due.
-pub type Due = Vec<Row>;
-
-/// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes;
-/// or nothing, where a route takes no more. Gives those that are due.
-pub fn append(
-    db: &Connection,
-    append: &Append,
-    routes: &mut Routes,
-    moved: &mut Moved,
-) -> rusqlite::Result<Result<Due, AppendError>> {
-    let bytes = i64::try_from(append.size()).unwrap_or(i64::MAX);
+/// Which of an event's routes have room for it.
+///
+/// # Errors
+/// One has none, and the sender is asked to come again. An emitted event has no sender.
+pub fn admit(append: &Append, routes: &Routes, moved: &Moved) -> Result<Vec<bool>, AppendError> {
     let has_room = |target: &Target| {
-        let (events, waiting) = routes.unsettled(&target.route, moved);
-        target.backlog.has_room(events, waiting, bytes)
+        let (events, bytes) = routes.unsettled(&target.route, moved);
+        target.backlog.has_room(events, bytes, append.size())
     };
     let room: Vec<bool> = append.targets.iter().map(has_room).collect();
     let refuses = |(target, room): (&Target, &bool)| !room && target.backlog.full == Full::Refuse;
-    if append.targets.iter().zip(&room).any(refuses) {
-        return Ok(Err(AppendError::Full));
-    }
-    let seq = append.id.seq();
+    let refused = append.reply.is_some() && append.targets.iter().zip(&room).any(refuses);
+    if refused { Err(AppendError::Full) } else { Ok(room) }
+}
+
+/// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes,
+/// which is dead where there is no `room`.
+pub fn append(
+    db: &Connection,
+    append: &Append,
+    room: &[bool],
+    routes: &mut Routes,
+    moved: &mut Moved,
+) -> rusqlite::Result<()> {
+    let (seq, bytes, first) = (append.id.seq(), append.size(), append.first_waiting());
     let settled = append.settled.iter().map(|settled| &settled.route);
     let names = settled.chain(append.targets.iter().map(|target| &target.route));
     let ids = names.map(|name| routes.id(db, name)).collect::<rusqlite::Result<Vec<i64>>>()?;
@@ -52,22 +55,23 @@ pub fn append(
     }
     if let Some(settled) = &append.settled {
         record(db, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
-        came_to(&settled.next, moved);
+        moved.came_to(&settled.next);
     }
     let mut due = Vec::new();
-    let first = append.first_waiting();
-    for (place, (target, room)) in append.targets.iter().zip(room).enumerate() {
-        let (delivery, route) = (delivery_key(seq, first + place), ids[first + place]);
+    let waiting = append.targets.iter().zip(ids.into_iter().skip(first)).zip(room);
+    for (place, ((target, route), room)) in waiting.enumerate() {
+        let delivery = delivery_key(seq, first + place);
         if !room {
             refuse(db, delivery, &target.route)?;
-            moved.dead += 1;
+            moved.came_to(&Next::Dead);
             continue;
         }
         let row = Row { route, due_at: AT_ONCE, delivery, attempt: 1, bytes, order: target.order };
         moved.unsettled(route, 1, bytes);
         due.extend(enter(db, row)?);
     }
-    Ok(Ok(due))
+    moved.fresh.insert(seq, due);
+    Ok(())
 }
 
 fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()> {
@@ -114,15 +118,6 @@ fn refuse(db: &Connection, delivery: i64, route: &str) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute(params![delivery, route, FULL]).map(drop)
 }
 
-/// Counts a delivery that is settled.
-fn came_to(next: &Next, moved: &mut Moved) {
-    match next {
-        Next::Done => moved.done += 1,
-        Next::Dead => moved.dead += 1,
-        Next::RetryAt(_) => {}
-    }
-}
-
 fn remember(db: &Connection, seq: u64, at: u64, same: Sameness) -> rusqlite::Result<()> {
     let row = params![seq, at, same.to_bytes()];
     db.prepare_cached("INSERT INTO dedupe VALUES(?,?,?)")?.execute(row).map(drop)
@@ -134,41 +129,38 @@ pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([seq]).map(drop)
 }
 
-/// Settles a leased delivery; gives what has come into the queue for it: itself, due again, or
-/// the one that waited for it.
-pub fn settle(
-    db: &Connection,
-    settle: &Settle,
-    moved: &mut Moved,
-) -> rusqlite::Result<Option<Row>> {
-    let Settle { lease, attempt, next } = settle;
+/// Settles a leased delivery. It is due again, or the one that waited for it is due.
+pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<()> {
+    let Settle { lease, attempt, next, effects: _ } = settle;
     let row = lease.row;
     if !queue::remove(db, &row)? {
-        return Ok(None);
+        return Ok(());
     }
-    let came = match *next {
+    let mut due_at = None;
+    match *next {
         Next::RetryAt(at) => {
-            let again =
-                Row { due_at: at.clamp(AT_ONCE + 1, NEVER), attempt: row.attempt + 1, ..row };
+            let at = at.clamp(AT_ONCE + 1, NEVER);
+            let again = Row { due_at: at, attempt: row.attempt + 1, ..row };
             queue::add(db, &again)?;
-            Some(again)
+            moved.next.push(again);
+            due_at = Some(at);
         }
         Next::Done | Next::Dead => {
             moved.unsettled(row.route, -1, -row.bytes);
-            row.order.map(|order| order::leave(db, &row, order)).transpose()?.flatten()
+            if let Some(order) = row.order {
+                moved.next.extend(order::leave(db, &row, order)?);
+            }
         }
-    };
-    came_to(next, moved);
-    let due_at = came.filter(|came| came.delivery == row.delivery).map(|again| again.due_at);
+    }
+    moved.came_to(next);
     let (route, n) = (&*lease.route, row.attempt);
-    record(db, &Made { key: row.delivery, route, n, attempt, next }, due_at)?;
-    Ok(came)
+    record(db, &Made { key: row.delivery, route, n, attempt, next }, due_at)
 }
 
 /// Records one more attempt of a delivery that failed on a sync route.
 pub fn again(db: &Connection, again: &Again, moved: &mut Moved) -> rusqlite::Result<()> {
     moved.dead -= 1;
-    came_to(&again.settled.next, moved);
+    moved.came_to(&again.settled.next);
     record(db, &Made::of(again.key, again.n, &again.settled), None)
 }
 
@@ -183,7 +175,7 @@ struct Made<'a> {
 
 impl<'a> Made<'a> {
     fn of(key: i64, n: u32, settled: &'a Settled) -> Self {
-        let Settled { route, attempt, next } = settled;
+        let Settled { route, attempt, next, effects: _ } = settled;
         Self { key, route, n, attempt, next }
     }
 }

@@ -5,23 +5,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::dedupe::Seen;
+use super::effects::Ended;
 use super::inbox::Batch;
-use super::queue::Row;
 use super::routes::{Moved, Routes};
-use super::{Append, AppendError, Receipt, apply, order};
+use super::{Append, AppendError, Receipt, apply, effects, order};
 
 /// What one commit did, to be told when it is on disk.
 #[derive(Default)]
 pub struct Done {
-    /// What each event's sender is told.
+    /// What each event's sender is told, in their order.
     pub receipts: Vec<Result<Receipt, AppendError>>,
-    /// New events by their place in the batch, with what of them is due.
-    pub fresh: Vec<(usize, Vec<Row>)>,
+    /// What came of each settlement, in their order.
+    pub ended: Vec<Ended>,
+    /// What came of each further attempt, in their order.
+    pub again: Vec<Result<(), AppendError>>,
     /// How many ids were remembered.
     pub remembered: usize,
-    /// What came into the queue when others were settled.
-    pub next: Vec<Row>,
-    /// What was moved.
+    /// What became of deliveries.
     pub moved: Moved,
     /// No delivery waits for another any more of the route that keeps no order.
     pub released: bool,
@@ -52,14 +52,16 @@ impl Group<'_> {
     ) -> rusqlite::Result<()> {
         let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
         for settle in &batch.settles {
-            done.next.extend(apply::settle(&group, settle, &mut done.moved)?);
+            let ended = effects::settle(&group, settle, self.routes, &mut done.moved)?;
+            done.ended.push(ended);
         }
-        for (place, append) in batch.appends.iter().enumerate() {
-            let receipt = self.append(&group, (place, append), done)?;
+        for append in &batch.appends {
+            let receipt = self.append(&group, append, done)?;
             done.receipts.push(receipt);
         }
         for again in &batch.again {
-            apply::again(&group, again, &mut done.moved)?;
+            let made = effects::again(&group, again, self.routes, &mut done.moved)?;
+            done.again.push(made);
         }
         for pause in &batch.pauses {
             self.routes.pause(&group, &pause.route, pause.paused)?;
@@ -75,7 +77,7 @@ impl Group<'_> {
     fn append(
         &mut self,
         db: &Connection,
-        (place, append): (usize, &Append),
+        append: &Append,
         done: &mut Done,
     ) -> rusqlite::Result<Result<Receipt, AppendError>> {
         let at = append.event.received_at();
@@ -85,11 +87,15 @@ impl Group<'_> {
             apply::duplicate(db, id.seq())?;
             return Ok(Ok(Receipt { id, duplicate: true }));
         }
-        let due = match apply::append(db, append, self.routes, &mut done.moved)? {
-            Ok(due) => due,
+        let room = match apply::admit(append, self.routes, &done.moved) {
+            Ok(room) => room,
             Err(refused) => return Ok(Err(refused)),
         };
-        done.fresh.push((place, due));
+        let (settled, moved) = (append.settled.as_ref(), &mut done.moved);
+        if !effects::commit_settled(db, settled, self.routes, moved)? {
+            return Ok(Err(AppendError::Outdated));
+        }
+        apply::append(db, append, &room, self.routes, moved)?;
         if let Some(same) = append.same {
             self.seen().insert(same, append.id, at);
             done.remembered += 1;

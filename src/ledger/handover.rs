@@ -17,8 +17,7 @@ impl Writer {
     /// there is room for them.
     pub(super) fn hand_over_fresh(&mut self, append: &Append, due: &[Row]) {
         for row in due {
-            let bytes = append.size();
-            let event = match self.leases.fresh(row.route, row.delivery, bytes) {
+            let event = match self.leases.fresh(row.route, row.delivery, append.held()) {
                 Handover::WithEvent => Some((append.id, append.event.clone())),
                 Handover::KeyOnly => None,
                 Handover::Queued => continue,

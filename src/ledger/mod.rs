@@ -7,6 +7,7 @@ mod apply;
 mod body;
 mod dedupe;
 mod disk;
+mod effects;
 mod group;
 mod handover;
 mod health;
@@ -19,6 +20,7 @@ mod routes;
 mod schema;
 mod space;
 mod spool;
+mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Stamps;
 use crate::delivery::Next;
+use crate::effects::Committed;
 use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
 use body::Packed;
@@ -58,8 +61,8 @@ pub use routes::Rule;
 pub use schema::SchemaError;
 use spool::Spool;
 use sweep::Sweeper;
-use work::{Again, Append, Pause, Ruling, Settle};
-pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Target};
+use work::{Again, Effects, Pause, Ruling, Settle};
+pub use work::{Append, AppendError, Attempt, Lease, Receipt, Settled, Staged, Target};
 
 /// What the ledger is opened with.
 #[derive(Debug, Clone)]
@@ -106,7 +109,7 @@ pub struct Ledger {
 
 struct Shared {
     inbox: Arc<Inbox>,
-    reader: Reader,
+    reader: Arc<Reader>,
     spool: Arc<Spool>,
     stamps: Stamps,
     same: SamenessKey,
@@ -144,8 +147,8 @@ impl Ledger {
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
-        let reader =
-            Reader::new(file.clone(), spool.clone(), (facts.tag, facts.out, facts.holds.clone()));
+        let view = (facts.tag, facts.out, facts.holds.clone());
+        let reader = Arc::new(Reader::new(file.clone(), spool.clone(), view));
         let thread =
             writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
@@ -224,7 +227,7 @@ impl Ledger {
         }
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { id, event, body, same, settled, targets, reply };
+        let append = Append { id, event, body, same, settled, targets, reply: Some(reply) };
         self.shared.inbox.append(append)?;
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
@@ -268,7 +271,42 @@ impl Ledger {
 
     /// Records how an attempt of a leased delivery ended; it is durable a few milliseconds later.
     pub fn settle(&self, lease: Lease, attempt: Attempt, next: Next) {
-        self.shared.inbox.settle(Settle { lease, attempt, next });
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects: None });
+    }
+
+    /// Records how an attempt of a leased delivery ended, with its effects; both are durable when
+    /// this returns.
+    ///
+    /// # Errors
+    /// What the attempt read has changed. Nothing was recorded, and here is the lease again.
+    pub async fn settle_with(
+        &self,
+        lease: Lease,
+        attempt: Attempt,
+        next: Next,
+        staged: Staged,
+    ) -> Result<(), Lease> {
+        let (reply, settled) = oneshot::channel();
+        let effects = Some(Effects { staged, reply });
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects });
+        // A ledger that was closed keeps no promise, and needs no other attempt.
+        settled.await.unwrap_or(Ok(()))
+    }
+
+    /// An event that an attempt emitted, with one delivery for each of `targets`: ready to be
+    /// stored with what settles the attempt's own.
+    ///
+    /// # Errors
+    /// The disk does not take its body.
+    pub async fn emitted(&self, event: Event, targets: Vec<Target>) -> Result<Append, AppendError> {
+        let (id, body) = (self.new_id(&event), self.pack(&event).await?);
+        let event = Arc::new(event);
+        Ok(Append { id, event, body, same: None, settled: None, targets, reply: None })
+    }
+
+    /// The state of all handlers, as it was last committed.
+    pub fn state(&self) -> Arc<dyn Committed> {
+        self.shared.reader.clone()
     }
 
     /// Gives a lease back of which no attempt was made.

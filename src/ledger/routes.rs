@@ -9,6 +9,8 @@ use std::sync::Arc;
 use prometheus::IntGauge;
 use rusqlite::{Connection, params};
 
+use super::queue::Row;
+use crate::delivery::Next;
 use crate::metrics::Metrics;
 
 /// Why a route's deliveries are parked that router.toml does not name.
@@ -57,13 +59,17 @@ impl Known {
     }
 }
 
-/// How many deliveries a transaction moved into each state, or out of it.
+/// What a transaction does to deliveries, to be told when it is on disk.
 #[derive(Debug, Default)]
 pub struct Moved {
-    /// Handled ones.
+    /// How many came to be done, or are so no more.
     pub done: i64,
-    /// Dead letters.
+    /// How many came to be dead letters, or are so no more.
     pub dead: i64,
+    /// What is due at once of new events, by their numbers.
+    pub fresh: HashMap<u64, Vec<Row>>,
+    /// What came into the queue when others were settled.
+    pub next: Vec<Row>,
     unsettled: BTreeMap<i64, (i64, i64)>,
 }
 
@@ -72,6 +78,15 @@ impl Moved {
     pub fn unsettled(&mut self, route: i64, events: i64, bytes: i64) {
         let moved = self.unsettled.entry(route).or_default();
         *moved = (moved.0 + events, moved.1 + bytes);
+    }
+
+    /// A delivery was settled.
+    pub fn came_to(&mut self, next: &Next) {
+        match next {
+            Next::Done => self.done += 1,
+            Next::Dead => self.dead += 1,
+            Next::RetryAt(_) => {}
+        }
     }
 }
 

@@ -16,16 +16,18 @@ use tokio::sync::oneshot;
 use super::body::Packed;
 use super::dedupe::{Sameness, Seen};
 use super::disk::Disk;
+use super::effects::Ended;
 use super::group::{Done, Group};
 use super::health::Health;
 use super::inbox::{Batch, Inbox};
 use super::leases::{Leases, Out};
 use super::queue::{self, Row};
-use super::routes::{Holds, Routes};
+use super::routes::{Holds, Moved, Routes};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
-use super::{Append, AppendError, Lease, Options, Ruling, Settle, apply, order};
+use super::work::Effects;
+use super::{Append, AppendError, Lease, Options, Receipt, Ruling, Settle, Staged, apply, order};
 use crate::clock::{Stamps, millis, wall_ms};
 use crate::delivery::State;
 use crate::event::EventId;
@@ -296,44 +298,78 @@ impl Writer {
     }
 
     /// Tells everyone what is on disk now.
-    fn committed(&mut self, mut batch: Batch, done: Done) {
-        self.done += done.moved.done;
-        self.dead += done.moved.dead;
-        self.routes.moved(&done.moved);
+    fn committed(&mut self, batch: Batch, done: Done) {
+        let mut moved = done.moved;
+        self.done += moved.done;
+        self.dead += moved.dead;
+        self.routes.moved(&moved);
         self.hold();
-        for Settle { lease, .. } in &batch.settles {
-            self.leases.end(lease.row.route, lease.row.delivery);
+        for (settle, ended) in batch.settles.into_iter().zip(done.ended) {
+            self.settled(settle, ended, &mut moved);
         }
-        done.next.into_iter().for_each(|row| self.hand_over_next(row));
+        moved.next.drain(..).for_each(|row| self.hand_over_next(row));
         if let Some(route) = self.unordered.last() {
             self.leases.behind(*route);
         }
         if done.released {
             self.unordered.pop();
         }
-        for (place, due) in done.fresh {
-            if let Some(append) = batch.appends.get_mut(place) {
-                self.stored(append, &due);
+        for (mut append, receipt) in batch.appends.into_iter().zip(done.receipts) {
+            if receipt.is_ok_and(|receipt| !receipt.duplicate) {
+                self.stored(&mut append, &mut moved);
+                let effects = append.settled.and_then(|settled| settled.effects);
+                self.emitted(effects, &mut moved);
             }
+            tell(append.reply, receipt);
         }
-        for (append, receipt) in batch.appends.into_iter().zip(done.receipts) {
-            let _gone = append.reply.send(receipt);
-        }
-        for again in batch.again {
-            let _gone = again.reply.send(Ok(()));
+        for (again, made) in batch.again.into_iter().zip(done.again) {
+            if made.is_ok() {
+                self.emitted(again.settled.effects, &mut moved);
+            }
+            let _gone = again.reply.send(made);
         }
         for pause in batch.pauses {
             let _gone = pause.reply.send(Ok(()));
         }
     }
 
+    /// A lease has come to its end, or goes back to whoever had it.
+    fn settled(&mut self, settle: Settle, ended: Ended, moved: &mut Moved) {
+        let Settle { lease, effects, .. } = settle;
+        let Row { route, delivery, .. } = lease.row;
+        let back = if ended == Ended::Outdated { Err(lease) } else { Ok(()) };
+        let is_back = back.is_err();
+        let (staged, told) = match effects {
+            Some(Effects { staged, reply }) => (Some(staged), reply.send(back).is_ok()),
+            None => (None, false),
+        };
+        if is_back && told {
+            return;
+        }
+        self.leases.end(route, delivery);
+        match ended {
+            Ended::Now => self.emitted(staged, moved),
+            Ended::Before => {}
+            // Nobody makes the attempt again: the delivery waits in the queue.
+            Ended::Outdated => self.leases.behind(route),
+        }
+    }
+
+    /// The events that an attempt emitted are durable.
+    fn emitted(&mut self, effects: Option<Staged>, moved: &mut Moved) {
+        for mut event in effects.into_iter().flat_map(|staged| staged.emitted) {
+            self.stored(&mut event, moved);
+        }
+    }
+
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
-    fn stored(&mut self, append: &mut Append, due: &[Row]) {
+    fn stored(&mut self, append: &mut Append, moved: &mut Moved) {
         if let Packed::Spooled(file) = &mut append.body {
             file.leave();
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
-        self.hand_over_fresh(append, due);
+        let due = moved.fresh.remove(&append.id.seq()).unwrap_or_default();
+        self.hand_over_fresh(append, &due);
     }
 
     fn show(&self) {
@@ -357,10 +393,20 @@ impl Writer {
     }
 }
 
+/// Tells whoever waits for an event.
+fn tell(
+    reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
+    receipt: Result<Receipt, AppendError>,
+) {
+    if let Some(reply) = reply {
+        let _gone = reply.send(receipt);
+    }
+}
+
 /// Tells senders that their events are not stored.
 fn refuse(appends: impl Iterator<Item = Append>) {
     for append in appends {
-        let _gone = append.reply.send(Err(AppendError::Unavailable));
+        tell(append.reply, Err(AppendError::Unavailable));
     }
 }
 

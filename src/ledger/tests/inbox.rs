@@ -23,7 +23,7 @@ fn append(body: &Bytes) -> Append {
         same: None,
         settled: None,
         targets: Vec::new(),
-        reply: oneshot::channel().0,
+        reply: Some(oneshot::channel().0),
     }
 }
 
@@ -33,7 +33,8 @@ fn lease(delivery: i64) -> Lease {
 }
 
 fn settle(delivery: i64) -> Settle {
-    Settle { lease: lease(delivery), attempt: attempt(Outcome::Ack), next: Next::Done }
+    let (attempt, next) = (attempt(Outcome::Ack), Next::Done);
+    Settle { lease: lease(delivery), attempt, next, effects: None }
 }
 
 /// What is worth a commit now.

@@ -1,6 +1,7 @@
 //! The ledger on a real disk, as those who use it see it.
 
 mod backlog;
+mod effects;
 mod failure;
 mod inbox;
 mod layout;

@@ -88,8 +88,8 @@ async fn what_was_parked_comes_back_in_order() {
 #[tokio::test]
 async fn a_removed_route_is_parked_and_others_are_not() {
     let store = Store::new();
-    let receipt = store.append("x", None, &["removed", "r"]).await.unwrap();
     store.hold(None).await;
+    let receipt = store.append("x", None, &["removed", "r"]).await.unwrap();
     let lease = store.lease().await;
     assert_eq!(&*lease.route, "r");
     let (event, _) = store.ledger.reader().show(receipt.id).unwrap();
