@@ -1,18 +1,21 @@
 //! The command line: one file a verb, and what they share.
 
 mod answer;
+mod ask;
 mod call;
 mod check;
+mod client;
 mod compile;
+mod events;
 mod input;
 mod log;
 mod pinned;
 mod plugins;
-mod post;
 mod presets;
 mod samples;
 mod send;
 mod serve;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +60,7 @@ enum Verb {
     Send(send::Args),
     Call(call::Args),
     Presets(presets::Args),
+    Events(events::Args),
     /// Compiles a module, for the verbs that load them: stdin to stdout.
     #[command(name = COMPILE, hide = true)]
     Compile,
@@ -71,6 +75,7 @@ pub fn run() -> ExitCode {
         Verb::Send(args) => send::run(&config, &args),
         Verb::Call(args) => call::run(&config, &args),
         Verb::Presets(args) => Ok(presets::run(&args)),
+        Verb::Events(args) => events::run(&config, &args),
         Verb::Compile => return compile::run(),
     };
     match answered {

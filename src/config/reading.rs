@@ -72,6 +72,12 @@ impl Reading {
         self.config.as_ref().map(Config::plugins)
     }
 
+    /// What the file says, with defaults where a mistake was; `None` when it is no TOML. Enough to
+    /// ask, not to serve.
+    pub fn as_far_as_read(self) -> Option<Config> {
+        self.config
+    }
+
     /// The config, if there is no error in it.
     ///
     /// The diagnostics beside a config are warnings.

@@ -5,12 +5,16 @@
 
 mod apply;
 mod body;
+mod cause;
 mod dedupe;
 mod inbox;
 mod leases;
+mod letters;
+mod outside;
 mod queue;
 mod read;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -36,8 +40,11 @@ use body::Packed;
 pub use dedupe::Sameness;
 use dedupe::{SamenessKey, Seen};
 use inbox::Inbox;
-pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, SyncDelivery};
+pub use letters::{Group, Letters};
+pub use outside::OutsideError;
+pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, SyncDelivery};
 pub use schema::SchemaError;
+pub use search::{Filter, Page};
 use work::{Again, Append, Settle, Unpark};
 pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Settlement};
 
