@@ -64,7 +64,7 @@ mod tests {
             ("crm answered 503", "crm answered 503"),
             ("no outcome within 5000 ms", "no outcome within … ms"),
             ("evt_01M8143EMWMKEWMR0000000001 of c-550e8400-e29b", "… of …"),
-            ("cannot reach 10.1.0.33:8080", "cannot reach …….…:…"),
+            ("cannot reach 10.1.0.33:8080", "cannot reach ….….….…:…"),
             ("at 0x7f32, sha256 of utf8", "at …, sha256 of utf8"),
             ("first line\nsecond 1", "first line"),
             ("ünïcode größe 12", "ünïcode größe …"),

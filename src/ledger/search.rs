@@ -6,7 +6,7 @@ use std::ops::Range;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::cause;
-use super::read::{DeliveryRow, EventRow, ReadError, Reader, fill};
+use super::read::{EventRow, ReadError, Reader, fill};
 use super::schema::ORDINAL_BITS;
 use crate::delivery::State;
 use crate::event::EventId;
@@ -17,6 +17,9 @@ const LOOKED_AT: usize = 10_000;
 /// Events lie in order of arrival, by a clock that may have been set back: one that was is found
 /// by its time all the same when it was set back by no more than this, in milliseconds.
 const CLOCK_SLACK: u64 = 60_000;
+
+/// No event's number is higher: a delivery's key holds it and the delivery's own.
+const LAST_SEQ: u64 = i64::MAX.cast_unsigned() >> ORDINAL_BITS;
 
 /// Which events a page shows. What is said of deliveries must be true of one of them.
 #[derive(Debug, Default, Clone)]
@@ -48,17 +51,25 @@ pub struct Page {
     pub next: Option<u64>,
 }
 
-/// Where candidates are read from. What is not done is found by the index `unsettled`, which
-/// SQLite takes only for a query that repeats the index's condition.
 const EVENTS: &str = "SELECT seq, received_at, source, type, routes FROM event
-    WHERE seq<?1 ORDER BY seq DESC LIMIT ?2";
-const UNSETTLED: &str = "SELECT seq, received_at, source, type, routes FROM
-    (SELECT id FROM delivery WHERE state=?3 AND state<>'done' AND id < ?1 << 16
-     ORDER BY id DESC LIMIT ?2) CROSS JOIN event ON seq = id >> 16";
-const PENDING: &str = "SELECT seq, received_at, source, type, routes FROM
-    (SELECT id FROM delivery WHERE state=?3 AND state<>'done' AND id < ?1 << 16
-     UNION SELECT delivery FROM queue WHERE due_at=0 AND delivery < ?1 << 16
-     ORDER BY 1 DESC LIMIT ?2) CROSS JOIN event ON seq = id >> 16";
+    WHERE seq>=?1 AND seq<?2 ORDER BY seq DESC LIMIT ?3";
+const EVENT: &str = "SELECT seq, received_at, source, type, routes FROM event WHERE seq=?";
+
+/// Deliveries by their keys, those too that are in the queue alone.
+const DELIVERIES: &str = "SELECT id, route, state, cause FROM delivery WHERE id>=?1 AND id<?2
+    UNION ALL SELECT delivery, route, 'pending', NULL FROM queue
+        WHERE due_at=0 AND delivery>=?1 AND delivery<?2
+    ORDER BY 1 DESC LIMIT ?3";
+
+/// What is not done is found by the index `unsettled`, which SQLite takes only for a query that
+/// repeats the index's condition.
+const UNSETTLED: &str = "SELECT id, route, state, cause FROM delivery
+    WHERE state=?4 AND state<>'done' AND id>=?1 AND id<?2 ORDER BY id DESC LIMIT ?3";
+const PENDING: &str = "SELECT id, route, state, cause FROM delivery
+        WHERE state=?4 AND state<>'done' AND id>=?1 AND id<?2
+    UNION ALL SELECT delivery, route, 'pending', NULL FROM queue
+        WHERE due_at=0 AND delivery>=?1 AND delivery<?2
+    ORDER BY 1 DESC LIMIT ?3";
 
 impl Reader {
     /// A page of events.
@@ -67,38 +78,82 @@ impl Reader {
     /// The disk does not give them.
     pub fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
         self.with(|db| {
-            let state = filter.state.flatten();
-            let sql = match state {
-                Some(State::Dead | State::Parked) => UNSETTLED,
-                Some(State::Pending) => PENDING,
-                Some(State::Leased | State::Done) | None => EVENTS,
-            };
-            let mut select = db.prepare_cached(sql)?;
-            let name = state.map(State::name).filter(|_| sql != EVENTS);
-            let before = start(db, filter)?;
-            let mut rows = match name {
-                Some(name) => select.query(params![before, LOOKED_AT, name])?,
-                None => select.query(params![before, LOOKED_AT])?,
-            };
-            let (mut items, mut looked_at, mut last) = (Vec::new(), 0, None);
-            while let Some(row) = rows.next()? {
-                let event = self.event_row(row)?;
-                let seq = event.id.seq();
-                if filter.is_past(event.received_at) {
-                    return Ok(Page { items, next: None });
-                }
-                looked_at += 1;
-                // An event may have several deliveries in that state.
-                if last.replace(seq) != Some(seq) {
-                    items.extend(filter.look_at(db, event, row.get(4)?)?);
-                }
-                if items.len() >= filter.limit {
-                    break;
+            let span = span(db, filter)?;
+            let mut walk = Walk { items: Vec::new(), looked_at: 0, last: None };
+            if filter.asks_for_a_delivery() {
+                self.walk_deliveries(db, filter, &span, &mut walk)?;
+            } else {
+                self.walk_events(db, filter, &span, &mut walk)?;
+            }
+            let more = walk.is_over(filter);
+            Ok(Page { items: walk.items, next: walk.last.filter(|_| more) })
+        })
+    }
+
+    fn walk_events(
+        &self,
+        db: &Connection,
+        filter: &Filter,
+        span: &Range<u64>,
+        walk: &mut Walk,
+    ) -> Result<(), ReadError> {
+        let mut select = db.prepare_cached(EVENTS)?;
+        let mut rows = select.query(params![span.start, span.end, LOOKED_AT])?;
+        while let Some(row) = rows.next()? {
+            walk.looked_at += 1;
+            let event = self.event_row(row)?;
+            walk.last = Some(event.id.seq());
+            let routes: u64 = row.get(4)?;
+            let is_wanted = filter.state.is_none() || routes == 0;
+            if is_wanted && filter.lets_event_through(&event) {
+                walk.items.push(fill(db, event)?);
+            }
+            if walk.is_over(filter) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_deliveries(
+        &self,
+        db: &Connection,
+        filter: &Filter,
+        span: &Range<u64>,
+        walk: &mut Walk,
+    ) -> Result<(), ReadError> {
+        let [first, end] = [span.start, span.end].map(|seq| seq << ORDINAL_BITS);
+        let state = filter.state.flatten();
+        let mut select = db.prepare_cached(match state {
+            Some(State::Dead | State::Parked) => UNSETTLED,
+            Some(State::Pending) => PENDING,
+            Some(State::Leased | State::Done) | None => DELIVERIES,
+        })?;
+        let mut rows = match state {
+            Some(state @ (State::Dead | State::Parked | State::Pending)) => {
+                select.query(params![first, end, LOOKED_AT, state.name()])?
+            }
+            _ => select.query(params![first, end, LOOKED_AT])?,
+        };
+        let mut event = db.prepare_cached(EVENT)?;
+        let mut taken = None;
+        while let Some(row) = rows.next()? {
+            walk.looked_at += 1;
+            let seq = row.get::<_, u64>(0)? >> ORDINAL_BITS;
+            walk.last = Some(seq);
+            // An event may have several such deliveries.
+            if taken != Some(seq) && filter.lets_delivery_through(row)? {
+                taken = Some(seq);
+                let found = event.query_row([seq], |row| self.event_row(row)).optional()?;
+                if let Some(found) = found.filter(|event| filter.lets_event_through(event)) {
+                    walk.items.push(fill(db, found)?);
                 }
             }
-            let more = items.len() >= filter.limit || looked_at == LOOKED_AT;
-            Ok(Page { items, next: last.filter(|_| more) })
-        })
+            if walk.is_over(filter) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn event_row(&self, row: &Row<'_>) -> rusqlite::Result<EventRow> {
@@ -114,21 +169,23 @@ impl Reader {
     }
 }
 
+/// A page in the making.
+struct Walk {
+    items: Vec<EventRow>,
+    looked_at: usize,
+    /// The event number looked at last.
+    last: Option<u64>,
+}
+
+impl Walk {
+    fn is_over(&self, filter: &Filter) -> bool {
+        self.items.len() >= filter.limit || self.looked_at == LOOKED_AT
+    }
+}
+
 impl Filter {
-    /// The event with its deliveries, if it is let through.
-    fn look_at(
-        &self,
-        db: &Connection,
-        event: EventRow,
-        routes: u64,
-    ) -> Result<Option<EventRow>, ReadError> {
-        if !self.lets_event_through(&event) || (self.state == Some(None) && routes > 0) {
-            return Ok(None);
-        }
-        let event = fill(db, event)?;
-        let asks_for_one = self.state.flatten().is_some() || self.route.is_some();
-        let has_one = event.deliveries.iter().any(|delivery| self.lets_delivery_through(delivery));
-        Ok(Some(event).filter(|_| has_one || !(asks_for_one || self.cause.is_some())))
+    fn asks_for_a_delivery(&self) -> bool {
+        self.state.flatten().is_some() || self.route.is_some() || self.cause.is_some()
     }
 
     fn lets_event_through(&self, event: &EventRow) -> bool {
@@ -137,29 +194,30 @@ impl Filter {
             && self.received.as_ref().is_none_or(|span| span.contains(&event.received_at))
     }
 
-    fn lets_delivery_through(&self, delivery: &DeliveryRow) -> bool {
-        self.state.flatten().is_none_or(|state| state == delivery.state)
-            && self.route.as_ref().is_none_or(|route| *route == delivery.route)
-            && self.cause.as_ref().is_none_or(|cause| {
-                delivery.cause.as_ref().is_some_and(|found| cause::same(cause, found))
-            })
-    }
-
-    /// Whether every event that lies before one of that time is too old.
-    fn is_past(&self, received_at: u64) -> bool {
-        let since = self.received.as_ref().map_or(0, |span| span.start);
-        received_at.saturating_add(CLOCK_SLACK) < since
+    /// Whether the delivery of that row is one that is asked for.
+    fn lets_delivery_through(&self, row: &Row<'_>) -> Result<bool, ReadError> {
+        let [route, state, cause] = [row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?]
+            .map(|value| value.as_str_or_null().ok().flatten());
+        let wanted_state = self.state.flatten().map(State::name);
+        Ok(self.route.as_deref().is_none_or(|wanted| route == Some(wanted))
+            && wanted_state.is_none_or(|wanted| state == Some(wanted))
+            && self
+                .cause
+                .as_deref()
+                .is_none_or(|wanted| cause.is_some_and(|cause| cause::same(wanted, cause))))
     }
 }
 
-/// The event number before which a page begins: its place, or the end of its span of time.
-fn start(db: &Connection, filter: &Filter) -> rusqlite::Result<u64> {
-    let before = filter.before.unwrap_or(i64::MAX.cast_unsigned() >> ORDINAL_BITS);
-    let until = filter.received.as_ref().map(|span| span.end.saturating_add(CLOCK_SLACK));
-    match until.filter(|until| i64::try_from(*until).is_ok()) {
-        Some(until) => Ok(before.min(first_since(db, until)?)),
-        None => Ok(before),
-    }
+/// The event numbers in which a page lies: before its place, and within its span of time.
+fn span(db: &Connection, filter: &Filter) -> rusqlite::Result<Range<u64>> {
+    let before = filter.before.unwrap_or(LAST_SEQ).min(LAST_SEQ);
+    let Some(received) = &filter.received else { return Ok(0..before) };
+    let first = first_since(db, received.start.saturating_sub(CLOCK_SLACK))?;
+    let end = match received.end.saturating_add(CLOCK_SLACK) {
+        u64::MAX => before,
+        until => before.min(first_since(db, until)?),
+    };
+    Ok(first..end)
 }
 
 /// The number of the first event that came in at that time or later: found by halving, since an

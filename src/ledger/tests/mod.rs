@@ -8,6 +8,7 @@ mod model;
 mod opening;
 mod parking;
 mod reading;
+mod searching;
 
 use std::fs;
 use std::future::Future;

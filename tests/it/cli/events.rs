@@ -133,7 +133,8 @@ fn mistakes_elsewhere_in_router_toml_do_not_keep_anybody_from_asking() {
     let mut yard = yard();
     let id = post(&yard, r#"{"type":"nobody"}"#);
     yard.stop();
-    let secret = "[sources.more]\nscheme = \"hotglue\"\nsecrets = [{ env = \"NOT_SET_IN_TESTS\" }]\n";
+    let secret =
+        "[sources.more]\nscheme = \"hotglue\"\nsecrets = [{ env = \"NOT_SET_IN_TESTS\" }]\n";
     yard.configure(&format!("{CONFIG}{secret}"));
     let ran = yard.hookyard(&["events", "list"]);
     assert!(ran.code == Some(0) && ran.out.contains(&id), "{ran:?}");
@@ -183,7 +184,10 @@ fn why_says_what_every_route_said_and_what_comes_next() {
                 "do:   put gone.wasm into `plugins`: it goes on by itself\n",
             ],
         ),
-        ("no json", &["the type was not found", "acme    no: `when` cannot be answered, the body is no"]),
+        (
+            "no json",
+            &["the type was not found", "acme    no: `when` cannot be answered, the body is no"],
+        ),
     ] {
         let id = post(&yard, body);
         let why = yard.asks(&["why", &id]).out;
