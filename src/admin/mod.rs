@@ -17,13 +17,13 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
 use crate::reload::Asker;
 use crate::snapshot::Current;
 use guard::Denied;
 pub use guard::Guard;
-pub use questions::{Problem, Questions};
+pub use questions::{NoAnswer, Questions};
 
 /// What is posted to, to reload.
 const RELOAD: &str = "/api/v1/reload";
@@ -79,16 +79,17 @@ impl Admin {
         let questions = Questions { reader, snapshot: &snapshot, serves: true, now };
         match questions.answer(path, query) {
             Some(Ok(value)) => json_answer(StatusCode::OK, &value),
-            Some(Err(Problem { status, message })) => error(status, &message),
+            Some(Err(NoAnswer { status, message })) => error(status, &message),
             None => error(StatusCode::NOT_FOUND, "not found"),
         }
     }
 
     fn ready(&self) -> Answer {
-        if self.ledger.is_writable() {
-            json_answer(StatusCode::OK, &json!({"status": "ready"}))
-        } else {
-            error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written")
+        let unavailable = |what| error(StatusCode::SERVICE_UNAVAILABLE, what);
+        match self.ledger.problem() {
+            None => json_answer(StatusCode::OK, &json!({"status": "ready"})),
+            Some(Problem::Failing) => unavailable("the ledger cannot be written"),
+            Some(Problem::Full) => unavailable("the disk has less free space than min_free"),
         }
     }
 

@@ -31,20 +31,20 @@ pub struct Questions<'a> {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub struct Problem {
+pub struct NoAnswer {
     /// What HTTP calls it.
     pub status: StatusCode,
     /// In words.
     pub message: String,
 }
 
-impl Problem {
+impl NoAnswer {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 }
 
-impl From<ReadError> for Problem {
+impl From<ReadError> for NoAnswer {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Missing => Self::new(StatusCode::NOT_FOUND, error.to_string()),
@@ -58,7 +58,7 @@ impl From<ReadError> for Problem {
 
 impl Questions<'_> {
     /// The answer to a path with its query; `None` when there is no such question.
-    pub fn answer(&self, path: &str, query: &str) -> Option<Result<Value, Problem>> {
+    pub fn answer(&self, path: &str, query: &str) -> Option<Result<Value, NoAnswer>> {
         match path {
             EVENTS => Some(self.events(query)),
             DEAD_LETTERS => Some(self.dead_letters(query)),
@@ -72,34 +72,34 @@ impl Questions<'_> {
         }
     }
 
-    fn events(&self, query: &str) -> Result<Value, Problem> {
+    fn events(&self, query: &str) -> Result<Value, NoAnswer> {
         let filter = query::filter(query);
-        let filter = filter.map_err(|what| Problem::new(StatusCode::BAD_REQUEST, what))?;
+        let filter = filter.map_err(|what| NoAnswer::new(StatusCode::BAD_REQUEST, what))?;
         let page = self.reader.list(&filter)?;
         let items: Vec<Value> = page.items.iter().map(show::summary).collect();
         Ok(json!({ "items": items, "next": page.next.map(|place| place.to_string()) }))
     }
 
-    fn event(&self, id: &str) -> Result<Value, Problem> {
+    fn event(&self, id: &str) -> Result<Value, NoAnswer> {
         let (row, event) = self.reader.show(parse(id)?)?;
         Ok(show::whole(&row, &event, self.snapshot))
     }
 
-    fn why(&self, id: &str) -> Result<Value, Problem> {
+    fn why(&self, id: &str) -> Result<Value, NoAnswer> {
         let (row, event) = self.reader.show(parse(id)?)?;
         Ok(why::explain(self, &row, &event))
     }
 
-    fn dead_letters(&self, query: &str) -> Result<Value, Problem> {
+    fn dead_letters(&self, query: &str) -> Result<Value, NoAnswer> {
         let cursor = query::cursor(query);
-        let cursor = cursor.map_err(|what| Problem::new(StatusCode::BAD_REQUEST, what))?;
+        let cursor = cursor.map_err(|what| NoAnswer::new(StatusCode::BAD_REQUEST, what))?;
         let letters = self.reader.dead_letters(cursor)?;
         let items: Vec<Value> = letters.groups.iter().map(group).collect();
         Ok(json!({ "items": items, "next": letters.next.map(|place| place.to_string()) }))
     }
 }
 
-fn parse(id: &str) -> Result<EventId, Problem> {
+fn parse(id: &str) -> Result<EventId, NoAnswer> {
     id.parse().map_err(|_| ReadError::Missing.into())
 }
 

@@ -44,7 +44,8 @@ pub fn explain(asked: &Questions<'_>, row: &EventRow, event: &Event) -> Value {
         "type": row.kind,
         "received_at": rfc3339(row.received_at),
         "duplicates": row.duplicates,
-        "verified": verified(event),
+        "verified": row.verified,
+        "proof": proof(event),
         "typed": typed(event),
         "routes": routes,
         "deliveries": deliveries.collect::<Vec<Value>>(),
@@ -52,12 +53,13 @@ pub fn explain(asked: &Questions<'_>, row: &EventRow, event: &Event) -> Value {
 }
 
 /// What vouches for the event.
-fn verified(event: &Event) -> String {
+fn proof(event: &Event) -> String {
     match event.secret() {
         Some(index) => {
             format!("number {} of the secrets that the source had then matched", index + 1)
         }
-        None => "nothing was verified: the source signs nothing".to_owned(),
+        None if event.is_verified() => "a key other than the source's secrets proved it".to_owned(),
+        None => "nothing was verified: the source's scheme proves nothing".to_owned(),
     }
 }
 

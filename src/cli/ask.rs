@@ -14,7 +14,7 @@ use crate::clock::wall_ms;
 use crate::config::{Config, Reading, SecretText, Server};
 use crate::handler::Handlers;
 use crate::ledger::{OutsideError, Reader};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Rules, Snapshot};
 
 /// Where a verb asks.
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,9 @@ impl Asked {
     }
 
     fn file(reader: Reader, config: Config) -> Self {
-        let snapshot = Snapshot::new(config.sources, config.routes, Handlers::default());
+        let Config { server, sources, routes, .. } = config;
+        let rules = Rules { sources, routes, proxies: server.trusted_proxies.clone() };
+        let snapshot = Snapshot::new(rules, Handlers::default());
         Self::File { reader, snapshot: Box::new(snapshot) }
     }
 

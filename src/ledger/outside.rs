@@ -3,11 +3,13 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::read::Reader;
 use super::schema;
+use super::spool::Spool;
 
 /// Why a folder's ledger cannot be read from here.
 #[derive(Debug, Error)]
@@ -62,6 +64,7 @@ impl Reader {
         if usize::try_from(found) != Ok(schema::VERSION) {
             return Err(OutsideError::Layout { found, known: schema::VERSION });
         }
-        Ok(Self::new(file, data.join("bodies"), schema::value(&db, "tag")?))
+        let spool = Arc::new(Spool::new(data.join("bodies")));
+        Ok(Self::new(file, spool, schema::value(&db, "tag")?))
     }
 }

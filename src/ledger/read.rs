@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::body;
 use super::schema::{self, ORDINAL_BITS};
+use super::spool::Spool;
 use crate::delivery::{Reply, State};
 use crate::event::{Event, EventId, Headers};
 
@@ -33,7 +34,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Reader {
     file: PathBuf,
-    bodies: PathBuf,
+    spool: Arc<Spool>,
     pub(super) tag: u32,
     idle: Mutex<Vec<Connection>>,
 }
@@ -49,6 +50,8 @@ pub struct EventRow {
     pub kind: String,
     /// When it came in, in milliseconds since 1970.
     pub received_at: u64,
+    /// Whether anything proved where it comes from.
+    pub verified: bool,
     /// How often the same event came again.
     pub duplicates: u64,
     /// Its deliveries, in the order of their routes.
@@ -102,8 +105,8 @@ pub struct AttemptRow {
 }
 
 impl Reader {
-    pub(super) fn new(file: PathBuf, bodies: PathBuf, tag: u32) -> Self {
-        Self { file, bodies, tag, idle: Mutex::default() }
+    pub(super) fn new(file: PathBuf, spool: Arc<Spool>, tag: u32) -> Self {
+        Self { file, spool, tag, idle: Mutex::default() }
     }
 
     /// The event number `seq` with its bytes.
@@ -125,7 +128,7 @@ impl Reader {
             row.get(3)?,
             serde_json::from_str(row.get_ref(4)?.as_str().unwrap_or_default()).unwrap_or_default(),
             Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
-            body::unpack(&self.bodies, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
+            body::unpack(&self.spool, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
         );
         Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
     }
@@ -147,6 +150,7 @@ impl Reader {
                 source: event.source().to_string(),
                 kind: event.kind().to_string(),
                 received_at: event.received_at(),
+                verified: event.is_verified(),
                 duplicates: 0,
                 deliveries: Vec::new(),
             };

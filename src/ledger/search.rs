@@ -51,9 +51,10 @@ pub struct Page {
     pub next: Option<u64>,
 }
 
-const EVENTS: &str = "SELECT seq, received_at, source, type, routes FROM event
+const EVENTS: &str = "SELECT seq, received_at, source, type, secret IS NOT NULL, routes FROM event
     WHERE seq>=?1 AND seq<?2 ORDER BY seq DESC LIMIT ?3";
-const EVENT: &str = "SELECT seq, received_at, source, type, routes FROM event WHERE seq=?";
+const EVENT: &str =
+    "SELECT seq, received_at, source, type, secret IS NOT NULL, routes FROM event WHERE seq=?";
 
 /// Deliveries by their keys, those too that are in the queue alone.
 const DELIVERIES: &str = "SELECT id, route, state, cause FROM delivery WHERE id>=?1 AND id<?2
@@ -103,7 +104,7 @@ impl Reader {
             walk.looked_at += 1;
             let event = self.event_row(row)?;
             walk.last = Some(event.id.seq());
-            let routes: u64 = row.get(4)?;
+            let routes: u64 = row.get(5)?;
             let is_wanted = filter.state.is_none() || routes == 0;
             if is_wanted && filter.lets_event_through(&event) {
                 walk.items.push(fill(db, event)?);
@@ -163,6 +164,7 @@ impl Reader {
             source: row.get(2)?,
             kind: row.get(3)?,
             received_at,
+            verified: row.get(4)?,
             duplicates: 0,
             deliveries: Vec::new(),
         })

@@ -32,8 +32,8 @@ Examples:
   hookyard events list --source hotglue --type JOB_FAILED --limit 100 --json
   hookyard events list --follow
 
-With --json it prints {\"items\": [{\"id\", \"source\", \"type\", \"received_at\", \"duplicates\",
-\"deliveries\": [{\"route\", \"state\"}]}], \"next\"}, and with --follow an item a line; `next` is the
+With --json it prints {\"items\": [{\"id\", \"source\", \"type\", \"received_at\", \"verified\",
+\"duplicates\", \"deliveries\": [{\"route\", \"state\"}]}], \"next\"}, and with --follow an item a line; `next` is the
 --before of the next page.";
 
 /// List events, newest first.

@@ -24,8 +24,8 @@ Examples:
   hookyard events why evt_01M8143EMWMKEWMR0000000001
   hookyard events why evt_01M8143EMWMKEWMR0000000001 --json
 
-With --json it prints {\"id\", \"source\", \"type\", \"received_at\", \"duplicates\", \"verified\", \"typed\",
-\"routes\": [{\"route\", \"verdict\", \"reason\", \"delivered\"}], \"deliveries\": [{…, \"next\", \"advice\"}]}; a
+With --json it prints {\"id\", \"source\", \"type\", \"received_at\", \"duplicates\", \"verified\", \"proof\",
+\"typed\", \"routes\": [{\"route\", \"verdict\", \"reason\", \"delivered\"}], \"deliveries\": [{…, \"next\", \"advice\"}]}; a
 delivery is as `events show` has it. A verdict is takes, other_source, other_type, condition_false or
 condition_failed.";
 
@@ -78,7 +78,7 @@ fn shown(why: &Value) -> String {
         text(why, "source"),
         text(why, "received_at"),
     );
-    for part in ["verified", "typed"].map(|part| text(why, part)) {
+    for part in ["proof", "typed"].map(|part| text(why, part)) {
         if !part.is_empty() {
             let _ = writeln!(shown, "  {part}");
         }

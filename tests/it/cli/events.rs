@@ -155,7 +155,7 @@ fn why_says_what_every_route_said_and_what_comes_next() {
     let why = yard.asks(&["why", &id]).out;
     for part in [
         &*format!("{id}  order.new of shop, received 20"),
-        "\n  nothing was verified: the source signs nothing\n",
+        "\n  nothing was verified: the source's scheme proves nothing\n",
         "\nroutes, as router.toml is now\n",
         "\n  acme    no: `when` is false: body.tenant == \"acme\"\n",
         "\n  later   no: takes type `late`, and this is `order.new`\n",
