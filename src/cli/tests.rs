@@ -1,6 +1,6 @@
 //! Every example in a help text is a command line.
 
-use clap::CommandFactory;
+
 
 use super::*;
 
