@@ -8,6 +8,7 @@ mod body;
 mod cause;
 mod dedupe;
 mod disk;
+mod effects;
 mod health;
 mod inbox;
 mod leases;
@@ -19,6 +20,7 @@ mod schema;
 mod search;
 mod space;
 mod spool;
+mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::clock::Stamps;
+use crate::effects::Committed;
 use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
 use body::Packed;
@@ -54,8 +57,8 @@ pub use schema::SchemaError;
 pub use search::{Filter, Page};
 use spool::Spool;
 use sweep::Sweeper;
-use work::{Again, Append, Settle, Unpark};
-pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Settlement};
+use work::{Again, Effects, Settle, Unpark};
+pub use work::{Append, AppendError, Attempt, Lease, Receipt, Settled, Settlement, Staged};
 
 /// What the ledger is opened with.
 #[derive(Debug, Clone)]
@@ -105,7 +108,7 @@ pub struct Ledger {
 
 struct Shared {
     inbox: Arc<Inbox>,
-    reader: Reader,
+    reader: Arc<Reader>,
     spool: Arc<Spool>,
     stamps: Stamps,
     same: SamenessKey,
@@ -139,7 +142,7 @@ impl Ledger {
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
-        let reader = Reader::new(file.clone(), spool.clone(), facts.tag);
+        let reader = Arc::new(Reader::new(file.clone(), spool.clone(), facts.tag));
         let thread =
             writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
@@ -212,7 +215,7 @@ impl Ledger {
         }
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { id, event, body, same, settled, routes, reply };
+        let append = Append { id, event, body, same, settled, routes, reply: Some(reply) };
         self.shared.inbox.append(append)?;
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
@@ -256,7 +259,45 @@ impl Ledger {
 
     /// Records how a leased delivery ended; it is durable a few milliseconds later.
     pub fn settle(&self, lease: Lease, settlement: Settlement) {
-        self.shared.inbox.settle(Settle { lease, settlement });
+        self.shared.inbox.settle(Settle { lease, settlement, effects: None });
+    }
+
+    /// Records how a leased delivery ended, with the effects of its attempt; both are durable when
+    /// this returns.
+    ///
+    /// # Errors
+    /// What the attempt read has changed. Nothing was recorded, and here is the lease again.
+    pub async fn settle_with(
+        &self,
+        lease: Lease,
+        settlement: Settlement,
+        staged: Staged,
+    ) -> Result<(), Lease> {
+        let (reply, settled) = oneshot::channel();
+        let effects = Some(Effects { staged, reply });
+        self.shared.inbox.settle(Settle { lease, settlement, effects });
+        // A ledger that was closed keeps no promise, and needs no other attempt.
+        settled.await.unwrap_or(Ok(()))
+    }
+
+    /// An event that an attempt emitted, with one delivery for each of `routes`: ready to be
+    /// stored with what settles the attempt's own.
+    ///
+    /// # Errors
+    /// The disk does not take its body.
+    pub async fn emitted(
+        &self,
+        event: Event,
+        routes: Vec<Arc<str>>,
+    ) -> Result<Append, AppendError> {
+        let (id, body) = (self.new_id(&event), self.pack(&event).await?);
+        let event = Arc::new(event);
+        Ok(Append { id, event, body, same: None, settled: None, routes, reply: None })
+    }
+
+    /// The state of all handlers, as it was last committed.
+    pub fn state(&self) -> Arc<dyn Committed> {
+        self.shared.reader.clone()
     }
 
     /// Makes parked deliveries of these routes pending again, in order and in small steps.
