@@ -1,7 +1,6 @@
 //! `hookyard completions` and `hookyard man`: made of the command line's own definition.
 
-use std::io;
-
+use anyhow::Context;
 use clap::Command;
 use clap_complete::Shell;
 
@@ -54,12 +53,10 @@ pub fn man(cli: Command, args: &ManArgs) -> anyhow::Result<Answer> {
         None => cli,
         Some(name) => {
             let verb = cli.find_subcommand(name).filter(|verb| !verb.is_hide_set());
-            let verb = verb.ok_or_else(|| anyhow::anyhow!("there is no verb `{name}`"))?;
-            let full = format!("{NAME}-{}", verb.get_name());
-            verb.clone().name(full)
+            verb.with_context(|| format!("there is no verb `{name}`"))?.clone()
         }
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text).map_err(io::Error::other)?;
+    clap_mangen::Man::new(page).render(&mut text)?;
     Ok(Answer::good(text))
 }

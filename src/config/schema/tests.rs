@@ -9,6 +9,8 @@ use super::*;
 /// What the parser makes of a date and time, which JSON has none of.
 const DATE_TIME: &str = "$__toml_private_datetime";
 
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema);
+
 /// What in a value is not as the schema says: the part of JSON Schema that the schema uses.
 fn mistakes(value: &Value, schema: &Value, at: &str) -> Vec<String> {
     let wrong = |what: &str| vec![format!("{at}: {what}: {value}")];
@@ -68,7 +70,7 @@ fn mistakes(value: &Value, schema: &Value, at: &str) -> Vec<String> {
 
 fn check(text: &str) -> Vec<String> {
     let value: toml::Value = toml::from_str(text).unwrap();
-    mistakes(&serde_json::to_value(value).unwrap(), &schema(), "")
+    mistakes(&serde_json::to_value(value).unwrap(), &SCHEMA, "")
 }
 
 fn file(name: &str) -> String {
@@ -111,8 +113,7 @@ fn what_the_reader_refuses_the_schema_refuses_too() {
 
 #[test]
 fn quantities_have_their_defaults_and_limits() {
-    let schema = schema();
-    let timeout = &schema["properties"]["routes"]["items"]["properties"]["timeout"];
+    let timeout = &SCHEMA["properties"]["routes"]["items"]["properties"]["timeout"];
     assert_eq!(
         (&timeout["default"], &timeout["type"]),
         (&json!("5s"), &json!(["string", "integer"]))
