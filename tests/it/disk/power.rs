@@ -20,7 +20,7 @@ const SEED: &str = "HOOKYARD_SEED";
 const RESTS: [Rest; 4] = [Rest::Lost, Rest::Kept, Rest::Some, Rest::Torn];
 
 /// What must find no row.
-const CONTRADICTIONS: [(&str, &str); 5] = [
+const CONTRADICTIONS: [(&str, &str); 6] = [
     (
         "an event lacks a delivery, or has one too many",
         "SELECT seq FROM event WHERE routes <> (SELECT count(*) FROM (
@@ -43,6 +43,10 @@ const CONTRADICTIONS: [(&str, &str); 5] = [
             SELECT 'done', (SELECT count(*) FROM delivery WHERE state = 'done') UNION ALL
             SELECT 'dead', (SELECT count(*) FROM delivery WHERE state = 'dead'))
             ON name = state WHERE value <> n",
+    ),
+    (
+        "a file belongs to no event",
+        "SELECT name FROM spooled EXCEPT SELECT CAST(body AS TEXT) FROM event WHERE form = 2",
     ),
     (
         "an event is not known to be a duplicate",
