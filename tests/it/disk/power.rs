@@ -178,17 +178,15 @@ fn what_was_answered_survives_power_cuts() {
     cut(Disk::new(chance.0), &trace, &told, &moments).unwrap();
 
     // And the test can tell: each of these syncs is needed, and a disk that lies about it loses.
-    let lies: [(&str, fn(&Path) -> bool); 4] = [
-        ("the log", |path| path.ends_with("ledger.db-wal")),
-        ("the tables", |path| path.ends_with("ledger.db")),
-        ("bodies", |path| path.parent().is_some_and(|above| above.ends_with("bodies"))),
-        ("the folder of bodies", |path| path.ends_with("bodies")),
-    ];
-    for (about, lies_about) in lies {
+    let loses = |about: &str, lies_about: fn(&Path) -> bool| {
         let survived = cut(Disk::lying(chance.0, lies_about), &trace, &told, &moments);
         println!("a disk that lies about {about}: {survived:?}");
         assert!(survived.is_err(), "a disk may lie about {about}, and nobody notices");
-    }
+    };
+    loses("the log", |path| path.ends_with("ledger.db-wal"));
+    loses("the tables", |path| path.ends_with("ledger.db"));
+    loses("bodies", |path| path.parent().is_some_and(|above| above.ends_with("bodies")));
+    loses("the folder of bodies", |path| path.ends_with("bodies"));
 }
 
 #[test]
