@@ -10,6 +10,7 @@ mod conditions;
 mod crash;
 mod disk;
 mod duplicates;
+mod effects;
 mod events_api;
 mod floods;
 mod full_disk;
