@@ -1,13 +1,13 @@
 //! What the API answers about routes, and pausing them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::api::unreadable;
 use super::{Admin, Answer, blocking, error, json_answer};
 use crate::delivery::Full;
 use crate::ledger::{ReadError, RouteRow};
@@ -78,6 +78,11 @@ impl Admin {
     }
 }
 
+fn unreadable(problem: &ReadError) -> Answer {
+    tracing::error!(%problem, "the ledger cannot be read");
+    error(StatusCode::INTERNAL_SERVER_ERROR, "the ledger cannot be read")
+}
+
 fn show(name: &str, row: &RouteRow, held: Option<&str>, route: Option<&Arc<Route>>) -> Value {
     let by_file = route.is_some_and(|route| route.paused);
     let by = [("router.toml", by_file), ("request", row.paused)].into_iter();
@@ -106,7 +111,7 @@ fn show(name: &str, row: &RouteRow, held: Option<&str>, route: Option<&Arc<Route
         shown["handler"] = (*route.handler).into();
         shown["mode"] = mode.into();
         shown["order_by"] = json!(route.order_by.as_ref().map(|pointer| pointer.as_str()));
-        shown["concurrency"] = json!(route.concurrency);
+        shown["concurrency"] = json!(route.concurrency.map(NonZeroUsize::get));
         shown["backlog"] = json!({ "events": events, "bytes": bytes, "full": full });
     }
     shown

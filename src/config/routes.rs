@@ -1,6 +1,7 @@
 //! The tables `[[routes]]`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +34,8 @@ const FIRST: Setting<Duration> = Setting::new("first", Duration::from_secs(5), M
 const FACTOR: Setting<u32> = Setting::new("factor", 3, 1, 100);
 const MAX: Setting<Duration> =
     Setting::new("max", Duration::from_secs(6 * 3_600), MILLISECOND, DAY.saturating_mul(30));
-/// Without the key a route takes what places it finds.
-const CONCURRENCY: Setting<u32> = Setting::new("concurrency", u32::MAX, 1, 10_000);
+/// With 0 a route takes what places it finds.
+const CONCURRENCY: Setting<u32> = Setting::new("concurrency", 0, 0, 10_000);
 const EVENTS: Setting<u32> = Setting::new("events", 1_000_000, 1, 1_000_000_000);
 const BYTES: Setting<u64> = Setting::new("bytes", 2 << 30, 1, 1 << 50);
 
@@ -93,7 +94,7 @@ impl<'a> Routes<'a> {
         let timeout = route.duration(&TIMEOUT.under(ceiling, "server.ceilings.timeout"));
         let retry = retry(route);
         let order_by = order_by(route, mode);
-        let concurrency = route.has("concurrency").then(|| route.count(&CONCURRENCY) as usize);
+        let concurrency = NonZeroUsize::new(route.count(&CONCURRENCY) as usize);
         let backlog = backlog(route);
         let paused = route.optional("paused", Item::boolean).unwrap_or(false);
         let default = || Some(format!("{}/{}", sources.as_ref()?.join("+"), handler.as_ref()?));

@@ -6,6 +6,7 @@
 mod turns;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -104,7 +105,8 @@ impl Dispatch {
     /// How many attempts of a route may be under way at once.
     fn most(&self, route: &str) -> usize {
         let snapshot = self.current.load();
-        snapshot.routes.get(route).and_then(|route| route.concurrency).unwrap_or(usize::MAX)
+        let most = snapshot.routes.get(route).and_then(|route| route.concurrency);
+        most.map_or(usize::MAX, NonZeroUsize::get)
     }
 
     /// Makes an attempt, and makes it again while what it reads of its state is changed by others.

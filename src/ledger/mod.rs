@@ -5,6 +5,7 @@
 
 mod apply;
 mod body;
+mod cause;
 mod dedupe;
 mod disk;
 mod effects;
@@ -13,11 +14,14 @@ mod handover;
 mod health;
 mod inbox;
 mod leases;
+mod letters;
 mod order;
+mod outside;
 mod queue;
 mod read;
 mod routes;
 mod schema;
+mod search;
 mod space;
 mod spool;
 mod state;
@@ -52,13 +56,14 @@ use dedupe::{SamenessKey, Seen};
 use health::Health;
 pub use health::Problem;
 use inbox::Inbox;
+pub use letters::{Group, Letters};
 pub use order::Order;
-pub use read::{
-    AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, RouteRow, SyncDelivery,
-};
+pub use outside::OutsideError;
+pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, RouteRow, SyncDelivery};
 use routes::Holds;
 pub use routes::Rule;
 pub use schema::SchemaError;
+pub use search::{Filter, Page};
 use spool::Spool;
 use sweep::Sweeper;
 use work::{Again, Effects, Pause, Ruling, Settle};

@@ -241,6 +241,13 @@ impl Routes {
     }
 }
 
+/// The routes that are paused by request.
+pub fn paused(db: &Connection) -> rusqlite::Result<Holds> {
+    let mut select = db.prepare("SELECT name FROM route WHERE paused")?;
+    let names = select.query_map([], |row| row.get::<_, String>(0))?;
+    names.map(|name| Ok((name?.into(), PAUSED.into()))).collect()
+}
+
 /// Why a route's deliveries are parked, if they are.
 fn cause(rules: &Option<HashMap<Arc<str>, Rule>>, name: &str, paused: bool) -> Option<Arc<str>> {
     let held = match rules.as_ref().map(|rules| rules.get(name)) {

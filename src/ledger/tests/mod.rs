@@ -12,6 +12,7 @@ mod order;
 mod parking;
 mod reading;
 mod room;
+mod searching;
 
 use std::fs;
 use std::future::Future;

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::delivery::{self, State};
-use crate::ledger::read::{DeliveryRow, Filter};
+use crate::ledger::read::DeliveryRow;
+use crate::ledger::search::Filter;
 use picture::{Draft, Picture, Pictures, ROUTES};
 
 /// Steps of one walk, instead of some.
