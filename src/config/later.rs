@@ -31,5 +31,4 @@ pub(super) const FORWARD: &str = "forward";
 pub(super) const EMITTED: &str = "handler:";
 
 /// Keys of `[handlers.*]`.
-pub(super) const HANDLER: &[&str] =
-    &["stack", "egress", "egress_private", "egress_calls", "secrets", "state", "emit", "sha256"];
+pub(super) const HANDLER: &[&str] = &["stack", "state", "emit", "sha256"];

@@ -84,7 +84,7 @@ impl Handler {
             handler: self.name.clone(),
             route: call.route.clone(),
         };
-        let streams = self.abi.streams(call, &self.settings.config);
+        let streams = self.abi.streams(call, &self.config);
         self.within(about, streams, Some(call), timeout).await
     }
 
@@ -97,7 +97,9 @@ impl Handler {
         timeout: Duration,
     ) -> Called {
         let limits = &self.settings.limits;
-        let host = Host::new(about, limits, self.settings.config.clone(), streams);
+        // Nothing is sent while it is tried.
+        let client = call.map(|_| self.client.clone());
+        let host = Host::new(about, limits, self.config.clone(), client, streams);
         let mut store = store(&self.engine, host, limits);
         let meter = store.data().cpu.clone();
         let running = async {

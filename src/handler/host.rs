@@ -7,13 +7,11 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
-    WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::hookyard::handler::{emit, types};
 use super::bindings::wasi::{config, keyvalue, logging};
+use super::egress::{Client, Outgoing};
 use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
 use super::log::{About, Level, Log};
 use super::stdio::{Stdout, Streams};
@@ -29,7 +27,7 @@ pub struct Host {
     /// WASI, of both kinds.
     pub wasi: WasiP1Ctx,
     http: WasiHttpCtx,
-    egress: NoEgress,
+    outgoing: Outgoing,
     config: Arc<BTreeMap<String, String>>,
     /// The attempt's log.
     pub log: Log,
@@ -44,13 +42,16 @@ pub struct Host {
 }
 
 impl Host {
-    /// For an attempt of a handler with those limits and that configuration.
+    /// For an attempt of a handler with those limits and that configuration, which sends requests
+    /// by `client`.
     pub fn new(
         about: About,
         limits: &Limits,
         config: Arc<BTreeMap<String, String>>,
+        client: Option<Arc<Client>>,
         streams: Streams,
     ) -> Self {
+        let key = format!("{}/{}", about.event, about.route);
         let log = Log::new(about, limits.log_bytes);
         let mut builder = WasiCtx::builder();
         builder.max_random_size(RANDOM_BYTES).allow_tcp(false).allow_udp(false);
@@ -62,7 +63,7 @@ impl Host {
         Self {
             wasi,
             http,
-            egress: NoEgress { log: log.clone() },
+            outgoing: Outgoing::new(client, log.clone(), key),
             config,
             log,
             stdout,
@@ -98,7 +99,7 @@ impl WasiView for Host {
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         let table = self.wasi.ctx().table;
-        WasiHttpCtxView { hooks: &mut self.egress, table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.outgoing, table, ctx: &mut self.http }
     }
 }
 
@@ -191,28 +192,5 @@ impl keyvalue::store::HostBucket for Host {
 
     fn drop(&mut self, _bucket: Resource<Bucket>) -> wasmtime::Result<()> {
         Ok(())
-    }
-}
-
-/// Refuses every outgoing request.
-struct NoEgress {
-    log: Log,
-}
-
-type Sent = Result<
-    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>),
-    HttpError,
->;
-
-impl WasiHttpHooks for NoEgress {
-    fn send_request(
-        &mut self,
-        request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _sent: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        let to = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        not_granted(&self.log, &format!("this handler may not send requests to {to}"));
-        Box::new(std::future::ready(Err(HttpError::HttpRequestDenied)))
     }
 }

@@ -6,6 +6,7 @@ mod bindings;
 mod cache;
 mod command;
 mod compile;
+mod egress;
 mod engine;
 mod feature;
 mod host;
@@ -33,6 +34,8 @@ use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
+use egress::Client;
+pub use egress::{BadPattern, Grants, Hosts, Outside, Pattern, Secret, Use};
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
@@ -115,6 +118,10 @@ pub struct Settings {
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: Arc<BTreeMap<String, String>>,
+    /// What it may send requests to.
+    pub grants: Grants,
+    /// What it reads there too, or a placeholder of it; the names are others.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 /// A file's SHA-256.
@@ -126,6 +133,10 @@ pub struct Handler {
     file: Hash,
     version: Arc<str>,
     settings: Settings,
+    /// What it reads through `wasi:config`, with placeholders for secrets.
+    config: Arc<BTreeMap<String, String>>,
+    client: Arc<Client>,
+    outside: Arc<Outside>,
     engine: Engine,
     abi: Arc<Abi>,
 }
@@ -141,16 +152,24 @@ impl Handler {
         self.abi.name()
     }
 
+    fn new(
+        name: Arc<str>,
+        file: Hash,
+        settings: Settings,
+        outside: Arc<Outside>,
+        engine: Engine,
+        abi: Arc<Abi>,
+    ) -> Self {
+        let (config, secrets) = egress::given(&settings.config, &settings.secrets);
+        let client = Client::new(name.clone(), settings.grants.clone(), secrets, outside.clone());
+        let version = hex::encode(file).get(..16).unwrap_or_default().into();
+        Self { name, file, version, settings, config, client, outside, engine, abi }
+    }
+
     /// The same file's handler with other settings.
     fn with(&self, settings: Settings) -> Self {
-        Self {
-            name: self.name.clone(),
-            file: self.file,
-            version: self.version.clone(),
-            settings,
-            engine: self.engine.clone(),
-            abi: self.abi.clone(),
-        }
+        let (name, outside) = (self.name.clone(), self.outside.clone());
+        Self::new(name, self.file, settings, outside, self.engine.clone(), self.abi.clone())
     }
 }
 
@@ -184,17 +203,17 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
 
 /// Makes a handler of a file, and tries it.
 async fn make(
-    compiler: &Compiler,
+    modules: &Modules<'_>,
     name: &Arc<str>,
     bytes: &[u8],
     file: Hash,
     settings: Settings,
 ) -> Result<Handler, LoadError> {
-    let engine = compiler.engine().clone();
-    let program = compiler.program(bytes, &file).await?;
+    let engine = modules.compiler.engine().clone();
+    let program = modules.compiler.program(bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
-    let version = hex::encode(file).get(..16).unwrap_or_default().into();
-    let handler = Handler { name: name.clone(), file, version, settings, engine, abi };
+    let outside = modules.outside.clone();
+    let handler = Handler::new(name.clone(), file, settings, outside, engine, abi);
     handler.try_out().await?;
     Ok(handler)
 }

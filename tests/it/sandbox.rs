@@ -11,7 +11,7 @@ use crate::yard::{Yard, wait};
 
 const ONCE: &str = "retry = { attempts = 1 }";
 
-const NO_EGRESS: &str = "not granted: this handler may not send requests to api.example.com";
+const NO_EGRESS: &str = r#"not granted: requests to https://api.example.com; to allow it, write under [handlers.probe]: egress = ["https://api.example.com"]"#;
 const NO_STATE: &str = "not granted: this handler has no state";
 const NO_EMIT: &str = "not granted: this handler may not emit events of type crm.updated";
 
