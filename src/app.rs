@@ -24,7 +24,7 @@ use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{self, Cache, Compiler, Job, Outside, Slots};
-use crate::ingress::{Attempts, Ingress};
+use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::reload::{self, Asker};
@@ -164,6 +164,7 @@ impl Parts {
             attempts: Attempts::new(self.slots.clone(), self.ledger.clone(), self.metrics.clone()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
+            peers: Peers::new(server.refusal_limit),
             metrics: self.metrics.clone(),
         });
         let limits = Limits {

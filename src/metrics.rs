@@ -19,6 +19,12 @@ pub struct Metrics {
     registry: Registry,
     /// `hookyard_requests_total{source,result}`.
     pub requests: IntCounterVec,
+    /// `hookyard_source_verified{source}`: 0 where nothing proves who sends.
+    pub source_verified: IntGaugeVec,
+    /// `hookyard_refusals_total{source,cause}`.
+    pub refusals: IntCounterVec,
+    /// `hookyard_secret_matches_total{source,secret}`: the secret by its place in the list.
+    pub secret_matches: IntCounterVec,
     /// `hookyard_connections_refused_total`: over the limit of open connections.
     pub connections_refused: IntCounter,
     /// `hookyard_ack_duration_seconds`: from a request's last byte to its being durable.
@@ -54,6 +60,20 @@ impl Metrics {
         let registry = Registry::new_custom(Some("hookyard".to_owned()), None)?;
         let metrics = Self {
             requests: counters("requests_total", "Requests answered.", &["source", "result"])?,
+            source_verified: IntGaugeVec::new(
+                Opts::new("source_verified", "1: its requests are verified. 0: kind = \"none\"."),
+                &["source"],
+            )?,
+            refusals: counters(
+                "refusals_total",
+                "Requests refused as unauthorized, by cause.",
+                &["source", "cause"],
+            )?,
+            secret_matches: counters(
+                "secret_matches_total",
+                "Verified requests by the place of the secret that matched; the first is 0.",
+                &["source", "secret"],
+            )?,
             connections_refused: IntCounter::new(
                 "connections_refused_total",
                 "Connections refused because too many were open.",
@@ -103,6 +123,9 @@ impl Metrics {
 
     fn register(&self) -> prometheus::Result<()> {
         self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.source_verified.clone()))?;
+        self.registry.register(Box::new(self.refusals.clone()))?;
+        self.registry.register(Box::new(self.secret_matches.clone()))?;
         self.registry.register(Box::new(self.connections_refused.clone()))?;
         self.registry.register(Box::new(self.ack_duration.clone()))?;
         self.registry.register(Box::new(self.events_stored.clone()))?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -12,8 +13,9 @@ use http::header::CONTENT_TYPE;
 use crate::clock::wall_ms;
 use crate::document::Document;
 use crate::event::{UNKNOWN, UNTYPED};
+use crate::network::Networks;
 use crate::pointer::Pointer;
-use crate::verify::presets::Preset;
+use crate::quota::Bucket;
 use crate::verify::{EventId, Location, Refusal, Request, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
@@ -30,16 +32,22 @@ pub struct Source {
     pub path: String,
     /// How its requests are verified.
     pub verifier: Verifier,
-    /// The preset that its scheme comes from; `None`: its scheme is described.
-    pub preset: Option<&'static Preset>,
+    /// The name of the preset that its scheme comes from; `None`: its scheme is described.
+    pub preset: Option<&'static str>,
     /// Where an event's type stands; `None`: all are of one type.
     pub event_type: Option<EventType>,
     /// What makes two requests the same event.
     pub event_id: EventId,
+    /// Who may send; `None`: anybody.
+    pub allow: Option<Networks>,
+    /// How many verified events it may send; `None`: any number.
+    pub rate_limit: Option<Bucket>,
     /// Bytes of a body at the most.
     pub body_limit: usize,
     /// What it is answered; `None`: the event's id.
     pub reply: Option<Reply>,
+    /// The status of a refusal.
+    pub failure_status: StatusCode,
     /// What becomes of events that no route takes.
     pub unrouted: Unrouted,
     /// When a refusal was logged last, and how many have been since.
@@ -72,7 +80,7 @@ pub enum Identity<'a> {
 }
 
 /// A fixed answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
@@ -97,6 +105,19 @@ pub struct RefusalLog {
 }
 
 impl Source {
+    /// Refuses callers that may not send.
+    pub fn admit(&self, peer: IpAddr) -> Result<(), Refusal> {
+        match &self.allow {
+            Some(allow) if !allow.contains(peer) => Err(Refusal::NotAllowed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a verified event; where there were too many, says how long to wait.
+    pub fn within_rate(&self, now: Instant) -> Result<(), Duration> {
+        self.rate_limit.as_ref().map_or(Ok(()), |limit| limit.take(now))
+    }
+
     /// The request's event type; `None` when it must have one and has not.
     pub fn kind(&self, request: &Request) -> Option<Arc<str>> {
         let Some(EventType { at, required }) = &self.event_type else {
@@ -117,11 +138,16 @@ impl Source {
             EventId::At(places) => places,
         };
         let Some((place, id)) = first(request, places) else { return Identity::None };
-        let signed = match place {
+        Identity::Id { id, signed: self.covers(place) }
+    }
+
+    /// Whether what stands there is signed.
+    fn covers(&self, place: &Location) -> bool {
+        match place {
             Location::Header(name) => self.verifier.covers_header(name),
             Location::Pointer(_) => self.verifier.covers_body(),
-        };
-        Identity::Id { id, signed }
+            Location::Joined(parts) => parts.iter().all(|part| self.covers(part)),
+        }
     }
 
     /// Logs why a request was refused, once a second at the most.
@@ -152,6 +178,7 @@ fn first<'a, 'p>(
                 .and_then(|value| value.to_str().ok())
                 .map(|text| (0, text.into())),
             Location::Pointer(_) => in_body(request, &pointers),
+            Location::Joined(parts) => joined(request, parts).map(|text| (0, text.into())),
         };
         if let Some((index, text)) = found {
             return Some((rest.get(index)?, text));
@@ -159,6 +186,12 @@ fn first<'a, 'p>(
         rest = rest.get(pointers.len().max(1)..)?;
     }
     None
+}
+
+/// What stands at all of these places, with dots between.
+fn joined(request: &Request, parts: &[Location]) -> Option<String> {
+    let texts = parts.iter().map(|part| Some(first(request, std::slice::from_ref(part))?.1));
+    texts.collect::<Option<Vec<_>>>().map(|texts| texts.join("."))
 }
 
 fn in_body<'a>(request: &'a Request, pointers: &[&Pointer]) -> Option<(usize, Cow<'a, str>)> {
@@ -169,7 +202,7 @@ fn in_body<'a>(request: &'a Request, pointers: &[&Pointer]) -> Option<(usize, Co
 fn as_pointer(place: &Location) -> Option<&Pointer> {
     match place {
         Location::Pointer(pointer) => Some(pointer),
-        Location::Header(_) => None,
+        Location::Header(_) | Location::Joined(_) => None,
     }
 }
 

@@ -2,24 +2,16 @@
 //! without an effect would be worse than an error.
 
 /// Keys of `[server]`.
-pub(super) const SERVER: &[&str] = &["trusted_proxies", "retention"];
+pub(super) const SERVER: &[&str] = &["retention"];
 
 /// Keys of `[sources.*]`.
-pub(super) const SOURCE: &[&str] = &["rate_limit", "allow"];
+pub(super) const SOURCE: &[&str] = &[];
 
 /// Keys of a source's `scheme`.
-pub(super) const SCHEME: &[&str] = &[
-    "signed_body",
-    "body_transform",
-    "url_transform",
-    "handshake",
-    "success_response",
-    "failure_status",
-];
+pub(super) const SCHEME: &[&str] = &["handshake"];
 
 /// The `kind`s of a source's `scheme`.
-pub(super) const KINDS: &[&str] =
-    &["hash", "token", "basic", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "jws", "code"];
+pub(super) const KINDS: &[&str] = &["jws", "code"];
 
 /// Keys of `[[routes]]`.
 pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog", "paused"];

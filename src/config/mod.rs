@@ -8,7 +8,10 @@ mod handlers;
 mod item;
 mod later;
 mod names;
+mod places;
+pub mod presets;
 mod reading;
+mod reply;
 mod routes;
 mod scheme;
 mod secrets;
@@ -37,6 +40,7 @@ use self::section::Section;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use self::reading::{Plugins, Reading};
+pub use self::scheme::Described;
 pub use self::secrets::SecretText;
 pub use self::server::{Ceilings, Server, Tls};
 pub use self::units::duration;
@@ -64,6 +68,11 @@ impl Config {
     /// Everything that is wrong, and the warnings too.
     pub fn load(path: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
         Reading::of(path).accept()
+    }
+
+    /// The sources of which nothing proves who sends.
+    pub fn unverified(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter().filter(|source| !source.verifier.verifies())
     }
 }
 

@@ -56,11 +56,14 @@ pub fn sync(reply: Option<&Reply>, ended: &Ended, duplicate: bool) -> Answer {
 fn retry(after: Option<Duration>) -> Answer {
     let mut answer = unavailable();
     if let Some(after) = after {
-        // Whole seconds, and not before: 1.2 s becomes 2.
-        let seconds = after.as_millis().div_ceil(1_000).clamp(1, u64::MAX.into()) as u64;
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        answer.headers_mut().insert(RETRY_AFTER, seconds(after));
     }
     answer
+}
+
+/// Whole seconds, and not before: 1.2 s becomes 2.
+fn seconds(after: Duration) -> HeaderValue {
+    HeaderValue::from(after.as_millis().div_ceil(1_000).clamp(1, u64::MAX.into()) as u64)
 }
 
 /// A handler's reply, which was checked before it was stored.
@@ -93,6 +96,13 @@ pub fn error(status: StatusCode, what: &'static str) -> Answer {
 pub fn wrong_method() -> Answer {
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    answer
+}
+
+/// There were too many requests: there may be another after this long.
+pub fn too_many(wait: Duration) -> Answer {
+    let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+    answer.headers_mut().insert(RETRY_AFTER, seconds(wait));
     answer
 }
 

@@ -1,11 +1,12 @@
 //! The public side: bytes in; verified, stored, and only then answered.
 
 mod answer;
+mod peers;
 mod sync;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
@@ -21,13 +22,16 @@ use crate::server::body::{self, BodyError, Rate};
 use crate::snapshot::{Current, Snapshot};
 use crate::source::{Identity, Source, Unrouted};
 use crate::text::head;
-use crate::verify::{self, Refusal};
+use crate::verify::{self, Refusal, Verified};
 pub use answer::Answer;
+pub use peers::Peers;
 pub use sync::Attempts;
 use sync::Work;
 
 /// Bytes of a sender's own event id that are kept to be shown; all of them count.
 const SENDER_ID_BYTES: usize = 1024;
+/// Bytes of a body at the most whose sender was refused too often, and never verified.
+const SUSPECT_BODY: usize = 64 * 1024;
 
 /// What requests are answered from.
 pub struct Ingress {
@@ -41,6 +45,8 @@ pub struct Ingress {
     pub bodies: Budget,
     /// The least speed of a body.
     pub rate: Rate,
+    /// Who was refused how often.
+    pub peers: Peers,
     /// What it counts.
     pub metrics: Metrics,
 }
@@ -55,6 +61,10 @@ enum Ended {
     NotFound,
     WrongMethod,
     Refused(Refusal),
+    /// Refused, or not even looked at: the caller was refused too often, and has to wait.
+    Shunned(Duration),
+    /// Verified, and more than the source may send: it has to wait.
+    Limited(Duration),
     Body(BodyError),
     /// The source requires an event type, and it has none.
     Untyped,
@@ -75,6 +85,8 @@ impl Ended {
             Self::NotFound => "not_found",
             Self::WrongMethod => "wrong_method",
             Self::Refused(_) => "unauthorized",
+            Self::Shunned(_) => "shunned",
+            Self::Limited(_) => "rate_limited",
             Self::Body(BodyError::TooLarge) => "too_large",
             Self::Body(BodyError::TooSlow) => "too_slow",
             Self::Body(BodyError::OverBudget) => "over_budget",
@@ -95,7 +107,12 @@ impl Ended {
             Self::Dropped => answer::dropped(source.and_then(|s| s.reply.as_ref())),
             Self::NotFound => answer::error(StatusCode::NOT_FOUND, "not found"),
             Self::WrongMethod => answer::wrong_method(),
-            Self::Refused(_) => answer::error(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Refused(_) => {
+                let status =
+                    source.map_or(StatusCode::UNAUTHORIZED, |source| source.failure_status);
+                answer::error(status, "unauthorized")
+            }
+            Self::Shunned(wait) | Self::Limited(wait) => answer::too_many(*wait),
             Self::Body(BodyError::TooLarge) => {
                 answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body too large")
             }
@@ -115,18 +132,20 @@ impl Ingress {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let snapshot = self.current.load_full();
+        let peer = snapshot.proxies.caller(peer, request.headers());
         let source = snapshot.source_at(request.uri().path());
         let ended = match source {
             None => Ended::NotFound,
             Some(_) if request.method() != Method::POST => Ended::WrongMethod,
             Some(source) => {
                 let taken = self.take(&snapshot, source, request, peer).await;
-                taken.unwrap_or_else(|ended| ended)
+                taken.unwrap_or_else(|ended| self.counted(ended, peer))
             }
         };
         let name = source.map_or(NO_SOURCE, |source| &*source.name);
         self.metrics.requests.with_label_values(&[name, ended.label()]).inc();
         if let (Some(source), Ended::Refused(refusal)) = (source, &ended) {
+            self.metrics.refusals.with_label_values(&[name, refusal.cause()]).inc();
             source.tell_refusal(refusal, peer);
         }
         ended.answer(source.map(|source| &**source))
@@ -141,11 +160,16 @@ impl Ingress {
     ) -> Result<Ended, Ended> {
         let (head, body) = request.into_parts();
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        source.admit(peer).map_err(Ended::Refused)?;
         source.verifier.precheck(&head.headers, target).map_err(Ended::Refused)?;
         let promised = body.size_hint().exact();
-        let held = body::read(body, promised, source.body_limit, self.rate, &self.bodies)
-            .await
-            .map_err(Ended::Body)?;
+        let suspect = self.peers.suspect(peer, Instant::now());
+        let limit = suspect.map_or(source.body_limit, |_| source.body_limit.min(SUSPECT_BODY));
+        let held = body::read(body, promised, limit, self.rate, &self.bodies).await;
+        let held = held.map_err(|error| match (error, suspect) {
+            (BodyError::TooLarge, Some(wait)) => Ended::Shunned(wait),
+            _ => Ended::Body(error),
+        })?;
         let complete = Instant::now();
         let received_at = wall_ms();
         let request = verify::Request {
@@ -157,6 +181,11 @@ impl Ingress {
         };
         let verified = source.verifier.verify(request, received_at.cast_signed());
         let verified = verified.map_err(Ended::Refused)?;
+        if verified.is_proven() {
+            self.peers.vouch(peer, complete);
+        }
+        self.count_secret(source, &verified);
+        source.within_rate(complete).map_err(Ended::Limited)?;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
         let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
@@ -168,6 +197,25 @@ impl Ingress {
         drop(held.reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
         ended
+    }
+
+    /// The end of a request that is not taken, once the caller's refusals are counted.
+    fn counted(&self, ended: Ended, peer: IpAddr) -> Ended {
+        match ended {
+            Ended::Refused(refusal) => match self.peers.refuse(peer, Instant::now()) {
+                Ok(()) => Ended::Refused(refusal),
+                Err(wait) => Ended::Shunned(wait),
+            },
+            other => other,
+        }
+    }
+
+    /// Counts which secret matched: after a rotation it shows when the old one is out of use.
+    fn count_secret(&self, source: &Source, verified: &Verified) {
+        let Some(index) = verified.secret_index() else { return };
+        let labels = [&*source.name, &index.to_string()];
+        self.metrics.secret_matches.with_label_values(&labels).inc();
+        tracing::debug!(source = %source.name, secret = index, "a request is verified");
     }
 
     /// Stores an event: at once, or with what the first sync route comes to.

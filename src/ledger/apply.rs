@@ -71,7 +71,7 @@ pub fn append(db: &Connection, append: &Append, moved: &mut Moved) -> rusqlite::
         event.received_at(),
         event.source(),
         event.kind(),
-        event.secret(),
+        event.proof(),
         append.first_waiting() + append.routes.len(),
         attributes,
         event.headers().as_bytes(),

@@ -54,6 +54,8 @@ pub struct EventRow {
     pub kind: String,
     /// When it came in, in milliseconds since 1970.
     pub received_at: u64,
+    /// Whether anything proved where it comes from.
+    pub verified: bool,
     /// How often the same event came again.
     pub duplicates: u64,
     /// Its deliveries, in the order of their routes.
@@ -178,6 +180,7 @@ impl Reader {
                 source: event.source().to_string(),
                 kind: event.kind().to_string(),
                 received_at: event.received_at(),
+                verified: event.is_verified(),
                 duplicates: 0,
                 deliveries: Vec::new(),
             };
@@ -211,7 +214,8 @@ impl Reader {
     /// The disk does not give them.
     pub fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
         self.with(|db| {
-            let sql = "SELECT seq, received_at, source, type FROM event WHERE seq<? ORDER BY seq DESC LIMIT ?";
+            let sql = "SELECT seq, received_at, source, type, secret IS NOT NULL FROM event
+                WHERE seq<? ORDER BY seq DESC LIMIT ?";
             let mut select = db.prepare_cached(sql)?;
             let before = filter.before.unwrap_or(i64::MAX.cast_unsigned());
             let mut rows = select.query(params![before, SCANNED_EVENTS])?;
@@ -240,6 +244,7 @@ impl Reader {
             source: row.get(2)?,
             kind: row.get(3)?,
             received_at,
+            verified: row.get(4)?,
             duplicates: 0,
             deliveries: Vec::new(),
         })

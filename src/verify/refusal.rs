@@ -5,6 +5,8 @@ use thiserror::Error;
 /// Names what was wrong, never a value from the request and never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
+    #[error("the caller's address is not among those that the source allows")]
+    NotAllowed,
     #[error("the request carries no signature")]
     MissingSignature,
     #[error("no signature in the request has the expected form")]
@@ -34,6 +36,7 @@ impl Refusal {
     #[must_use]
     pub fn cause(&self) -> &'static str {
         match self {
+            Self::NotAllowed => "not_allowed",
             Self::MissingSignature => "missing_signature",
             Self::MalformedSignature => "malformed_signature",
             Self::Missing(_) => "missing_value",
