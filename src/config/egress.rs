@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::handler::{BadPattern, Grants, Hosts, Pattern, Secret, Use};
+use crate::handler::{BadPattern, Hosts, Pattern, Reach, Secret, Use};
 
 use super::item::{Entry, Item};
 use super::secrets;
@@ -17,8 +17,8 @@ const CALLS: Setting<u32> = Setting::new("egress_calls", 8, 0, 1_000);
 const HOSTS: &str = r#"write hosts = ["api.example.com"] or ["*.example.com"]"#;
 
 /// The keys `egress…` of a handler.
-pub(super) fn read(handler: &mut Section<'_>) -> Grants {
-    Grants {
+pub(super) fn read(handler: &mut Section<'_>) -> Reach {
+    Reach {
         egress: handler.optional("egress", patterns).unwrap_or_default(),
         private: handler.optional("egress_private", ranges).unwrap_or_default(),
         calls: handler.count(&CALLS),

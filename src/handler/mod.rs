@@ -17,8 +17,10 @@ mod link;
 mod log;
 mod native;
 mod slots;
+mod state;
 mod stdio;
 mod table;
+mod turn;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -30,17 +32,20 @@ use std::sync::Arc;
 use thiserror::Error;
 use wasmtime::Engine;
 
+use crate::effects::Grants;
 use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
 use egress::Client;
-pub use egress::{BadPattern, Grants, Hosts, Outside, Pattern, Secret, Use};
+pub use egress::{BadPattern, Hosts, Outside, Pattern, Reach, Secret, Use};
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};
 pub use table::{Handlers, Modules};
+pub use turn::Turn;
+use turn::Turns;
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -119,9 +124,11 @@ pub struct Settings {
     /// What it reads through `wasi:config`.
     pub config: Arc<BTreeMap<String, String>>,
     /// What it may send requests to.
-    pub grants: Grants,
+    pub reach: Reach,
     /// What it reads there too, or a placeholder of it; the names are others.
     pub secrets: BTreeMap<String, Secret>,
+    /// What it may do to its state, and emit.
+    pub grants: Arc<Grants>,
 }
 
 /// A file's SHA-256.
@@ -139,6 +146,7 @@ pub struct Handler {
     outside: Arc<Outside>,
     engine: Engine,
     abi: Arc<Abi>,
+    turns: Turns,
 }
 
 impl Handler {
@@ -153,24 +161,50 @@ impl Handler {
     }
 
     fn new(
+        modules: &Modules<'_>,
         name: Arc<str>,
         file: Hash,
         settings: Settings,
-        outside: Arc<Outside>,
-        engine: Engine,
         abi: Arc<Abi>,
     ) -> Self {
-        let (config, secrets) = egress::given(&settings.config, &settings.secrets);
-        let client = Client::new(name.clone(), settings.grants.clone(), secrets, outside.clone());
+        let outside = modules.outside.clone();
+        let (config, client) = outgoing(&name, &settings, &outside);
         let version = hex::encode(file).get(..16).unwrap_or_default().into();
-        Self { name, file, version, settings, config, client, outside, engine, abi }
+        let (engine, turns) = (modules.compiler.engine().clone(), Turns::default());
+        Self { name, file, version, settings, config, client, outside, engine, abi, turns }
+    }
+
+    /// Waits until an attempt may be made, beside others or alone.
+    pub async fn turn(&self, alone: bool) -> Turn {
+        self.turns.next(self.settings.grants.state.is_some(), alone).await
     }
 
     /// The same file's handler with other settings.
     fn with(&self, settings: Settings) -> Self {
-        let (name, outside) = (self.name.clone(), self.outside.clone());
-        Self::new(name, self.file, settings, outside, self.engine.clone(), self.abi.clone())
+        let (config, client) = outgoing(&self.name, &settings, &self.outside);
+        Self {
+            name: self.name.clone(),
+            file: self.file,
+            version: self.version.clone(),
+            settings,
+            config,
+            client,
+            outside: self.outside.clone(),
+            engine: self.engine.clone(),
+            abi: self.abi.clone(),
+            turns: self.turns.clone(),
+        }
     }
+}
+
+/// What a handler of these settings reads as its configuration, and what it sends requests by.
+fn outgoing(
+    name: &Arc<str>,
+    settings: &Settings,
+    outside: &Arc<Outside>,
+) -> (Arc<BTreeMap<String, String>>, Arc<Client>) {
+    let (config, secrets) = egress::given(&settings.config, &settings.secrets);
+    (config, Client::new(name.clone(), settings.reach.clone(), secrets, outside.clone()))
 }
 
 /// The files that a handler may be in: its binary form, and its text form.
@@ -212,8 +246,7 @@ async fn make(
     let engine = modules.compiler.engine().clone();
     let program = modules.compiler.program(bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
-    let outside = modules.outside.clone();
-    let handler = Handler::new(name.clone(), file, settings, outside, engine, abi);
+    let handler = Handler::new(modules, name.clone(), file, settings, abi);
     handler.try_out().await?;
     Ok(handler)
 }

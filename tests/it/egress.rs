@@ -55,8 +55,9 @@ fn a_denial_is_the_line_that_allows_it() {
         let (found, lines) = one(&yard, json!({ "url": remote.url() }));
         assert!(found.as_str().unwrap().contains(code), "{found}");
         let [line] = &lines[..] else { panic!("{lines:?}") };
-        let (said, grant) = line.split_once(" under [handlers.probe]: ").unwrap();
+        let (said, grant) = line.split_once("; router.toml would grant it with ").unwrap();
         assert!(said.starts_with("not granted: "), "{line}");
+        let grant = grant.strip_suffix(" in [handlers.probe]").unwrap();
         table.push_str(grant);
         table.push('\n');
         yard.configure(&config(&table));
@@ -91,7 +92,7 @@ fn what_looks_public_and_is_not_is_not_reached() {
         let (found, lines) = one(&yard, json!({ "url": url }));
         assert!(found.as_str().unwrap().contains("DestinationIpProhibited"), "{url}: {found}");
         assert!(lines[0].contains("has no public address ("), "{lines:?}");
-        assert!(lines[0].contains("[handlers.probe]: egress_private = [\""), "{lines:?}");
+        assert!(lines[0].contains("would grant it with egress_private = [\""), "{lines:?}");
     }
 }
 
@@ -129,7 +130,7 @@ fn an_attempt_sends_so_many_requests_and_each_is_known_again() {
     assert_eq!((&found[0]["status"], &found[1]["status"]), (&200.into(), &200.into()));
     assert!(found[2].as_str().unwrap().contains("HttpRequestDenied"));
     let line = attempts(&event)[0]["logs"][0]["message"].as_str().unwrap();
-    assert!(line.ends_with("[handlers.probe]: egress_calls = 3"), "{line}");
+    assert!(line.ends_with("grant it with egress_calls = 3 in [handlers.probe]"), "{line}");
     for n in ["", "/2"] {
         let request = remote.next();
         assert_eq!(request.header("idempotency-key"), Some(&*format!("{id}/probe{n}")));

@@ -9,6 +9,7 @@ mod compile;
 mod conditions;
 mod crash;
 mod duplicates;
+mod effects;
 mod egress;
 mod events_api;
 mod floods;

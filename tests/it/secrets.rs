@@ -66,7 +66,7 @@ fn a_secret_goes_to_its_host_and_nowhere_else() {
     let elsewhere = remote.url().replace("127.0.0.1", "localhost");
     let (answer, lines) = sent(&yard, json!({ "url": elsewhere, "headers": bearer }));
     assert_eq!(answer, "ErrorCode::HttpRequestDenied");
-    let line = r#"write in `secrets` under [handlers.probe], for `token`: hosts = ["127.0.0.1", "localhost"]"#;
+    let line = r#"would grant it with hosts = ["127.0.0.1", "localhost"] in [handlers.probe.secrets.token]"#;
     assert!(lines[0].ends_with(line), "{lines:?}");
     assert!(remote.is_quiet());
 

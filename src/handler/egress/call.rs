@@ -46,7 +46,7 @@ impl Outgoing {
     /// Where a request goes, and its head as it is sent.
     fn prepare(&mut self, head: Parts) -> Result<(Arc<Client>, Target, Parts), Code> {
         let Some(client) = self.client.clone() else { return Err(Code::HttpRequestDenied) };
-        let (handler, grants) = (&*client.handler, &client.grants);
+        let (handler, reach) = (&*client.handler, &client.reach);
         let Some(target) = Target::of(&head.uri) else {
             return Err(self.refused("a request whose URL is none", Code::HttpRequestUriInvalid));
         };
@@ -54,11 +54,11 @@ impl Outgoing {
             let what = format!("{target}: {} is no method for handlers", head.method);
             return Err(self.refused(&what, Code::HttpRequestMethodInvalid));
         }
-        if !grants.allow(&target) {
-            return Err(self.denied(&denied::target(handler, grants, &target)));
+        if !reach.allow(&target) {
+            return Err(self.denied(&denied::target(handler, reach, &target)));
         }
-        if self.sent >= grants.calls {
-            return Err(self.denied(&denied::calls(handler, grants)));
+        if self.sent >= reach.calls {
+            return Err(self.denied(&denied::calls(handler, reach)));
         }
         self.sent += 1;
         let mut head = self.addressed(head, &target);
@@ -168,7 +168,7 @@ async fn send(
         Err(failure) => {
             let what = match &failure {
                 Failure::NotPublic(refused) => {
-                    denied::address(&client.handler, &client.grants, &target, *refused)
+                    denied::address(&client.handler, &client.reach, &target, *refused)
                 }
                 Failure::Own => denied::own(&target),
                 other => format!("{target}: {other}"),

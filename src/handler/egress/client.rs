@@ -13,9 +13,9 @@ use wasmtime_wasi_http::{RequestOptions, WasiBody};
 use super::body;
 use super::connect::connect;
 use super::failure::Failure;
-use super::grants::Grants;
 use super::outside::Outside;
 use super::pool::{Connection, IDLE_TIME, Pool};
+use super::reach::Reach;
 use super::secrets::Placed;
 use super::target::Target;
 
@@ -33,7 +33,7 @@ pub struct Client {
     /// The handler's name.
     pub handler: Arc<str>,
     /// What it may reach.
-    pub grants: Grants,
+    pub reach: Reach,
     /// Its secrets.
     pub secrets: Vec<Placed>,
     outside: Arc<Outside>,
@@ -67,12 +67,12 @@ impl Client {
     /// For a handler with these grants and secrets.
     pub fn new(
         handler: Arc<str>,
-        grants: Grants,
+        reach: Reach,
         secrets: Vec<Placed>,
         outside: Arc<Outside>,
     ) -> Arc<Self> {
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        Arc::new(Self { handler, grants, secrets, outside, pool: Pool::default(), connections })
+        Arc::new(Self { handler, reach, secrets, outside, pool: Pool::default(), connections })
     }
 
     /// Sends a request, on the thread for that, and gives the response as soon as its head is
@@ -148,7 +148,7 @@ impl Client {
     async fn connect(&self, target: &Target, within: Duration) -> Result<Connection, Failure> {
         let place = timeout(within, self.connections.clone().acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(Failure::Connections) };
-        connect(&self.outside, target, &self.grants.private, within, place).await
+        connect(&self.outside, target, &self.reach.private, within, place).await
     }
 
     /// Resolves when a connection waits for the next request.

@@ -9,9 +9,9 @@ mod client;
 mod connect;
 mod denied;
 mod failure;
-mod grants;
 mod outside;
 mod pool;
+mod reach;
 mod secrets;
 mod target;
 
@@ -20,6 +20,6 @@ mod tests;
 
 pub use self::call::Outgoing;
 pub use self::client::Client;
-pub use self::grants::{BadPattern, Grants, Hosts, Pattern};
 pub use self::outside::Outside;
+pub use self::reach::{BadPattern, Hosts, Pattern, Reach};
 pub use self::secrets::{Secret, Use, given};

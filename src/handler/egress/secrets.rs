@@ -9,7 +9,7 @@ use http::header::HeaderMap;
 use http::{HeaderValue, Uri};
 use ulid::Ulid;
 
-use super::grants::Hosts;
+use super::reach::Hosts;
 use super::target::Target;
 
 /// A value of fewer bytes is not looked for in what comes back: it may stand there by chance.

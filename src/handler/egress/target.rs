@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 use http::uri::Authority;
 
-use super::grants::normal;
+use super::reach::normal;
 
 /// The schemes that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,8 +19,8 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::client::{Client, Times};
 use super::failure::Failure;
-use super::grants::Grants;
 use super::outside::{Outside, Resolver, trusting};
+use super::reach::Reach;
 use super::target::Target;
 
 /// What a server saw: a connection with the name that TLS gave it, the lines of a request's head,
@@ -119,8 +119,8 @@ fn client_with(
     let tls = OnceLock::from(trusting(roots));
     let outside = Outside::with(listeners, Resolver::Told(Mutex::new(answers)), tls).unwrap();
     let private = private.iter().map(|range| range.parse().unwrap()).collect();
-    let grants = Grants { private, ..Grants::default() };
-    Client::new("h".into(), grants, Vec::new(), outside)
+    let reach = Reach { private, ..Reach::default() };
+    Client::new("h".into(), reach, Vec::new(), outside)
 }
 
 async fn get(client: &Arc<Client>, url: &str) -> Result<Response<WasiBody>, Failure> {

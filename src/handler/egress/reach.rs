@@ -13,7 +13,7 @@ const HOST_BYTES: usize = 253;
 
 /// What `router.toml` lets a handler reach.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Grants {
+pub struct Reach {
     /// Where requests may go; nowhere without one.
     pub egress: Vec<Pattern>,
     /// The addresses that they may go to although they are not public.
@@ -22,7 +22,7 @@ pub struct Grants {
     pub calls: u32,
 }
 
-impl Grants {
+impl Reach {
     /// Whether a request may go there, as far as its URL says.
     pub fn allow(&self, target: &Target) -> bool {
         self.egress.iter().any(|pattern| pattern.matches(target))
@@ -155,7 +155,7 @@ mod tests {
     fn allowed(pattern: &str, url: &str) -> bool {
         let egress = vec![Pattern::parse(pattern).unwrap()];
         let target = Target::of(&url.parse().unwrap()).unwrap();
-        Grants { egress, ..Grants::default() }.allow(&target)
+        Reach { egress, ..Reach::default() }.allow(&target)
     }
 
     #[test]
