@@ -20,7 +20,7 @@ const SEED: &str = "HOOKYARD_SEED";
 const RESTS: [Rest; 4] = [Rest::Lost, Rest::Kept, Rest::Some, Rest::Torn];
 
 /// What must find no row.
-const CONTRADICTIONS: [(&str, &str); 6] = [
+const CONTRADICTIONS: [(&str, &str); 7] = [
     (
         "an event lacks a delivery, or has one too many",
         "SELECT seq FROM event WHERE routes <> (SELECT count(*) FROM (
@@ -39,10 +39,14 @@ const CONTRADICTIONS: [(&str, &str); 6] = [
     (
         "the counts are wrong",
         "SELECT name FROM ledger JOIN (
-            SELECT 'pending' state, (SELECT count(*) FROM queue) n UNION ALL
-            SELECT 'done', (SELECT count(*) FROM delivery WHERE state = 'done') UNION ALL
+            SELECT 'done' state, (SELECT count(*) FROM delivery WHERE state = 'done') n UNION ALL
             SELECT 'dead', (SELECT count(*) FROM delivery WHERE state = 'dead'))
             ON name = state WHERE value <> n",
+    ),
+    (
+        "a route's counts are wrong",
+        "SELECT name FROM route WHERE (events, bytes) <> (
+            SELECT count(*), ifnull(sum(bytes), 0) FROM queue WHERE queue.route = route.id)",
     ),
     (
         "a file belongs to no event",
