@@ -13,6 +13,7 @@ mod inbox;
 mod leases;
 mod queue;
 mod read;
+mod retain;
 mod schema;
 mod space;
 mod spool;
@@ -47,6 +48,7 @@ use health::Health;
 pub use health::Problem;
 use inbox::Inbox;
 pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, SyncDelivery};
+pub use retain::Retention;
 pub use schema::SchemaError;
 use spool::Spool;
 use sweep::Sweeper;
@@ -64,6 +66,8 @@ pub struct Options {
     pub dedupe_memory: u64,
     /// Bytes that stay free on the disk: with less, events are refused, and only settled.
     pub min_free: u64,
+    /// How long events are kept, and how much of them.
+    pub retention: Retention,
     /// The longest wait that any route's schedule knows; what is due later was written under
     /// another clock, and is pulled in.
     pub longest_wait: Duration,
