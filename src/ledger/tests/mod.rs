@@ -11,6 +11,7 @@ mod parking;
 mod reading;
 mod retention;
 mod room;
+mod searching;
 
 use std::fs;
 use std::future::Future;
