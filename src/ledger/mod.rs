@@ -19,6 +19,7 @@ mod order;
 mod outside;
 mod queue;
 mod read;
+mod retain;
 mod routes;
 mod schema;
 mod search;
@@ -60,6 +61,7 @@ pub use letters::{Group, Letters};
 pub use order::Order;
 pub use outside::OutsideError;
 pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, RouteRow, SyncDelivery};
+pub use retain::Retention;
 use routes::Holds;
 pub use routes::Rule;
 pub use schema::SchemaError;
@@ -80,6 +82,8 @@ pub struct Options {
     pub dedupe_memory: u64,
     /// Bytes that stay free on the disk: with less, events are refused, and only settled.
     pub min_free: u64,
+    /// How long events are kept, and how much of them.
+    pub retention: Retention,
 }
 
 /// Why the ledger cannot be opened.
