@@ -27,6 +27,11 @@ pub enum Refusal {
     NoSecretInForce,
     #[error("the signature does not match")]
     Mismatch,
+    #[error("the key that the request names does not exist")]
+    UnknownKey,
+    /// No word on the request: it may be believed later.
+    #[error("the key that the request names cannot be fetched now")]
+    KeyUnavailable,
 }
 
 impl Refusal {
@@ -45,6 +50,8 @@ impl Refusal {
             Self::UnreadableBody => "unreadable_body",
             Self::NoSecretInForce => "no_secret_in_force",
             Self::Mismatch => "mismatch",
+            Self::UnknownKey => "unknown_key",
+            Self::KeyUnavailable => "key_unavailable",
         }
     }
 }
