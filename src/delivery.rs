@@ -60,8 +60,6 @@ impl Reply {
     pub const FIELDS: usize = 64;
     /// Bytes of a reply's header fields at the most, names and values.
     pub const FIELD_BYTES: usize = 16 * 1024;
-    /// Bytes of a reply's body at the most.
-    pub const BODY_BYTES: usize = 1024 * 1024;
 
     /// Fields that are the connection's, or the server's own.
     const RESERVED: [&str; 9] = [
@@ -76,6 +74,12 @@ impl Reply {
         "date",
     ];
 
+    /// Whether a field of that name is not the handler's to set.
+    pub fn is_reserved(name: &str) -> bool {
+        let lower = name.to_ascii_lowercase();
+        Self::RESERVED.contains(&&*lower) || lower.starts_with("hookyard-")
+    }
+
     /// Whether it can be sent.
     ///
     /// # Errors
@@ -83,9 +87,6 @@ impl Reply {
     pub fn check(&self) -> Result<(), String> {
         if !(200..=599).contains(&self.status) {
             return Err(format!("the status {} is not in 200 to 599", self.status));
-        }
-        if self.body.len() > Self::BODY_BYTES {
-            return Err(format!("its body has more than {} bytes", Self::BODY_BYTES));
         }
         let bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.headers.len() > Self::FIELDS || bytes > Self::FIELD_BYTES {
@@ -97,8 +98,8 @@ impl Reply {
 }
 
 fn check_field(name: &str, value: &[u8]) -> Result<(), String> {
-    let lower = name.to_ascii_lowercase();
-    if Reply::RESERVED.contains(&&*lower) || lower.starts_with("hookyard-") {
+    if Reply::is_reserved(name) {
+        let lower = name.to_ascii_lowercase();
         return Err(format!("the header field {lower} is not the handler's to set"));
     }
     let is_field =
@@ -295,8 +296,6 @@ mod tests {
             (Reply { status: 199, ..ok() }, false),
             (Reply { status: 599, ..ok() }, true),
             (Reply { status: 600, ..ok() }, false),
-            (Reply { body: vec![0; Reply::BODY_BYTES], ..ok() }, true),
-            (Reply { body: vec![0; Reply::BODY_BYTES + 1], ..ok() }, false),
             (with("X-A", b"\xff"), true),
             (with("Connection", b"close"), false),
             (with("Hookyard-Duplicate", b"true"), false),

@@ -118,7 +118,13 @@ impl Dispatch {
             Err(cause) => return Settlement::Parked(cause),
         };
         let id = id.to_string();
-        let call = Call { id: &id, event: &event, route: &route.name, attempt: lease.attempt };
+        let call = Call {
+            id: &id,
+            event: &event,
+            route: &route.name,
+            attempt: lease.attempt,
+            waits: false,
+        };
         let started_at = wall_ms();
         let began = Instant::now();
         let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;

@@ -1,6 +1,7 @@
 //! hookyard receives webhooks, verifies and stores them, and hands them to sandboxed WebAssembly
 //! handlers. `ARCHITECTURE.md` is the map.
 
+pub mod address;
 pub mod admin;
 pub mod app;
 pub mod cli;

@@ -13,7 +13,6 @@ use crate::clock::wall_ms;
 use crate::document::Document;
 use crate::event::{UNKNOWN, UNTYPED};
 use crate::pointer::Pointer;
-use crate::verify::presets::Preset;
 use crate::verify::{EventId, Location, Refusal, Request, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
@@ -30,8 +29,8 @@ pub struct Source {
     pub path: String,
     /// How its requests are verified.
     pub verifier: Verifier,
-    /// The preset that its scheme comes from; `None`: its scheme is described.
-    pub preset: Option<&'static Preset>,
+    /// The name of the preset that its scheme comes from; `None`: its scheme is described.
+    pub preset: Option<&'static str>,
     /// Where an event's type stands; `None`: all are of one type.
     pub event_type: Option<EventType>,
     /// What makes two requests the same event.
@@ -40,6 +39,8 @@ pub struct Source {
     pub body_limit: usize,
     /// What it is answered; `None`: the event's id.
     pub reply: Option<Reply>,
+    /// The status of a refusal.
+    pub failure_status: StatusCode,
     /// What becomes of events that no route takes.
     pub unrouted: Unrouted,
     /// When a refusal was logged last, and how many have been since.
@@ -72,7 +73,7 @@ pub enum Identity<'a> {
 }
 
 /// A fixed answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
@@ -117,11 +118,16 @@ impl Source {
             EventId::At(places) => places,
         };
         let Some((place, id)) = first(request, places) else { return Identity::None };
-        let signed = match place {
+        Identity::Id { id, signed: self.covers(place) }
+    }
+
+    /// Whether what stands there is signed.
+    fn covers(&self, place: &Location) -> bool {
+        match place {
             Location::Header(name) => self.verifier.covers_header(name),
             Location::Pointer(_) => self.verifier.covers_body(),
-        };
-        Identity::Id { id, signed }
+            Location::Joined(parts) => parts.iter().all(|part| self.covers(part)),
+        }
     }
 
     /// Logs why a request was refused, once a second at the most.
@@ -152,6 +158,7 @@ fn first<'a, 'p>(
                 .and_then(|value| value.to_str().ok())
                 .map(|text| (0, text.into())),
             Location::Pointer(_) => in_body(request, &pointers),
+            Location::Joined(parts) => joined(request, parts).map(|text| (0, text.into())),
         };
         if let Some((index, text)) = found {
             return Some((rest.get(index)?, text));
@@ -159,6 +166,12 @@ fn first<'a, 'p>(
         rest = rest.get(pointers.len().max(1)..)?;
     }
     None
+}
+
+/// What stands at all of these places, with dots between.
+fn joined(request: &Request, parts: &[Location]) -> Option<String> {
+    let texts = parts.iter().map(|part| Some(first(request, std::slice::from_ref(part))?.1));
+    texts.collect::<Option<Vec<_>>>().map(|texts| texts.join("."))
 }
 
 fn in_body<'a>(request: &'a Request, pointers: &[&Pointer]) -> Option<(usize, Cow<'a, str>)> {
@@ -169,7 +182,7 @@ fn in_body<'a>(request: &'a Request, pointers: &[&Pointer]) -> Option<(usize, Co
 fn as_pointer(place: &Location) -> Option<&Pointer> {
     match place {
         Location::Pointer(pointer) => Some(pointer),
-        Location::Header(_) => None,
+        Location::Header(_) | Location::Joined(_) => None,
     }
 }
 

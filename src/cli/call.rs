@@ -18,6 +18,7 @@ use crate::config::{Config, duration};
 use crate::delivery::Outcome;
 use crate::event::{Event, EventId, UNTYPED};
 use crate::handler::{Call, Called, Handler};
+use crate::route::Mode;
 use crate::text::printable;
 use crate::verify::{Request, Scheme, Verifier};
 
@@ -74,7 +75,8 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let handler = load(&config, &args.handler)?;
     let event = event(&config, args)?;
     let id = EventId::new(event.received_at(), 0, 0).to_string();
-    let call = Call { id: &id, event: &event, route: &Arc::from(CALL), attempt: 1 };
+    let waits = waits(&config, &args.handler);
+    let call = Call { id: &id, event: &event, route: &Arc::from(CALL), attempt: 1, waits };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.context("cannot start")?;
     let began = Instant::now();
@@ -106,6 +108,11 @@ fn load(config: &Config, handler: &str) -> Result<Arc<Handler>, Failed> {
         Some(Err(error)) => Err(Failed::about(&file, &error.to_string())),
         None => Err(Failed::about(&file, "there is no such file, and no .wat beside it")),
     }
+}
+
+/// Whether a sender would wait for it: on some route of its own.
+fn waits(config: &Config, handler: &str) -> bool {
+    config.routes.iter().any(|route| *route.handler == *handler && route.mode == Mode::Sync)
 }
 
 /// An event that nobody signed: the operator says that it is one, as for an unsigned source.

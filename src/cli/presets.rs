@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use crate::verify::presets::{self, Preset, Proof};
+use crate::config::presets::{self, Preset};
 use crate::verify::{EventId, Location};
 
 const EXAMPLES: &str = "\
@@ -40,15 +40,18 @@ pub fn run(args: &Args) -> Answer {
 }
 
 fn page(preset: &Preset) -> String {
-    let name = preset.name;
+    let name = &preset.name;
     let variable = name.to_ascii_uppercase().replace('-', "_");
     format!(
-        "{}\n  event type  {}\n  event id    {}\n  proof       {}\n\n\
-         [sources.{name}]\nscheme  = \"{name}\"\nsecrets = [{{ env = \"{variable}_SECRET\" }}]\n",
+        "{}\n  event type  {}\n  event id    {}\n  proof       {}\n  set up      {}\n\n\
+         [sources.{name}]\nscheme  = \"{name}\"\nsecrets = [{{ env = \"{variable}_SECRET\" }}]\n\n\
+         The same, described:\n\n[sources.{name}]\n{}",
         preset.title,
         places(&preset.event_type),
         event_id(preset),
-        proof(preset.proof),
+        preset.proof.name(),
+        preset.setup,
+        preset.text,
     )
 }
 
@@ -56,11 +59,11 @@ fn table() -> String {
     let head = ["NAME", "TITLE", "EVENT TYPE", "EVENT ID", "PROOF"].map(str::to_owned);
     let rows = presets::all().map(|preset| {
         [
-            preset.name.to_owned(),
-            preset.title.to_owned(),
+            preset.name.clone(),
+            preset.title.clone(),
             places(&preset.event_type),
             event_id(preset),
-            proof(preset.proof).to_owned(),
+            preset.proof.name().to_owned(),
         ]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
@@ -75,11 +78,18 @@ fn table() -> String {
 }
 
 fn places(places: &[Location]) -> String {
-    let place = |place: &Location| match place {
+    match places {
+        [] => "none".to_owned(),
+        _ => places.iter().map(place).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn place(place: &Location) -> String {
+    match place {
         Location::Header(name) => format!("header {name}"),
         Location::Pointer(pointer) => format!("body {pointer}"),
-    };
-    places.iter().map(place).collect::<Vec<_>>().join(" or ")
+        Location::Joined(parts) => parts.iter().map(self::place).collect::<Vec<_>>().join(" and "),
+    }
 }
 
 fn event_id(preset: &Preset) -> String {
@@ -90,22 +100,8 @@ fn event_id(preset: &Preset) -> String {
     }
 }
 
-fn proof(proof: Proof) -> &'static str {
-    match proof {
-        Proof::Docs => "docs",
-        Proof::Vectors => "vectors",
-        Proof::ThirdParty => "third-party",
-    }
-}
-
 fn as_json(preset: &Preset) -> Value {
-    let list = |places: &[Location]| -> Value {
-        let place = |place: &Location| match place {
-            Location::Header(name) => json!({ "header": name.as_str() }),
-            Location::Pointer(pointer) => json!({ "pointer": pointer.as_str() }),
-        };
-        places.iter().map(place).collect()
-    };
+    let list = |places: &[Location]| -> Value { places.iter().map(place_as_json).collect() };
     json!({
         "name": preset.name,
         "title": preset.title,
@@ -115,6 +111,18 @@ fn as_json(preset: &Preset) -> Value {
             EventId::Body => "body".into(),
             EventId::At(places) => list(places),
         },
-        "proof": proof(preset.proof),
+        "proof": preset.proof.name(),
+        "setup": preset.setup,
+        "described": preset.text,
     })
+}
+
+fn place_as_json(place: &Location) -> Value {
+    match place {
+        Location::Header(name) => json!({ "header": name.as_str() }),
+        Location::Pointer(pointer) => json!({ "pointer": pointer.as_str() }),
+        Location::Joined(parts) => {
+            json!({ "join": parts.iter().map(place_as_json).collect::<Vec<_>>() })
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
+use crate::config::presets;
 use crate::pointer::Pointer;
 use crate::source::Source;
 use crate::verify::{EventId, Location};
@@ -52,7 +53,9 @@ const SAMPLES: &[Sample] = &[
 
 /// The type of a source's sample when none is asked for.
 pub fn default_event(source: &Source) -> &'static str {
-    of(source).find_map(|sample| sample.types.first().copied()).unwrap_or(TEST)
+    let own = of(source).find_map(|sample| sample.types.first().copied());
+    let row = || source.preset.and_then(presets::find)?.sample.as_deref();
+    own.or_else(row).unwrap_or(TEST)
 }
 
 /// A body with an event of that type, which happened at `now` (milliseconds since 1970).
@@ -65,8 +68,7 @@ pub fn body(source: &Source, event: &str, id: &str, now: u64) -> String {
 }
 
 fn of(source: &Source) -> impl Iterator<Item = &'static Sample> {
-    let preset = source.preset.map(|preset| preset.name);
-    SAMPLES.iter().filter(move |sample| Some(sample.preset) == preset)
+    SAMPLES.iter().filter(|sample| Some(sample.preset) == source.preset)
 }
 
 fn fill(template: &str, event: &str, id: &str, now: u64) -> String {

@@ -142,7 +142,7 @@ fn request(source: &Source, url: &Uri, args: &Args) -> Result<Request> {
 fn header(places: &[Location]) -> Option<&HeaderName> {
     places.iter().find_map(|place| match place {
         Location::Header(name) => Some(name),
-        Location::Pointer(_) => None,
+        Location::Pointer(_) | Location::Joined(_) => None,
     })
 }
 

@@ -26,6 +26,8 @@ const CPU: Setting<Duration> = Setting::new(
 );
 /// A page of WebAssembly is 64 KiB.
 const MEMORY: Setting<u64> = Setting::new("memory", 128 * MIB, 64 * KIB, 4_096 * MIB);
+/// A command prints its reply in base64, within 4 MiB.
+const REPLY_BYTES: Setting<u64> = Setting::new("reply_bytes", MIB, 0, 2 * MIB);
 const LOG_BYTES: Setting<u64> = Setting::new("log_bytes", 64 * KIB, 0, MIB);
 
 /// The handlers that have a table, and those that only a route names; and the settings of any
@@ -56,10 +58,12 @@ pub(super) fn read(
 fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
     let cpu = handler.duration(&CPU.under(ceilings.cpu, "server.ceilings.cpu"));
     let memory = handler.size(&MEMORY.under(ceilings.memory, "server.ceilings.memory"));
+    let reply_bytes = handler.size(&REPLY_BYTES);
     let log_bytes = handler.size(&LOG_BYTES);
     let limits = Limits {
         cpu,
         memory: usize::try_from(memory).unwrap_or(usize::MAX),
+        reply_bytes: usize::try_from(reply_bytes).unwrap_or(usize::MAX),
         log_bytes: usize::try_from(log_bytes).unwrap_or(usize::MAX),
     };
     Settings { limits, config: Arc::new(handler.optional("config", config).unwrap_or_default()) }

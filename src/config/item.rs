@@ -123,6 +123,16 @@ impl<'a> Item<'a> {
         texts.into_iter().collect()
     }
 
+    /// A string of its own.
+    pub fn owned(self) -> Option<String> {
+        self.text().map(str::to_owned)
+    }
+
+    /// A string, or several, of their own.
+    pub fn owned_texts(self) -> Option<Vec<String>> {
+        Some(self.texts()?.into_iter().map(str::to_owned).collect())
+    }
+
     /// A path, from the folder of the file if it is relative.
     pub fn path(self) -> Option<PathBuf> {
         let path = self.parsed("a path", |text| (!text.is_empty()).then_some(text))?;

@@ -8,18 +8,10 @@ pub(super) const SERVER: &[&str] = &["trusted_proxies", "min_free", "retention"]
 pub(super) const SOURCE: &[&str] = &["rate_limit", "allow"];
 
 /// Keys of a source's `scheme`.
-pub(super) const SCHEME: &[&str] = &[
-    "signed_body",
-    "body_transform",
-    "url_transform",
-    "handshake",
-    "success_response",
-    "failure_status",
-];
+pub(super) const SCHEME: &[&str] = &["handshake"];
 
 /// The `kind`s of a source's `scheme`.
-pub(super) const KINDS: &[&str] =
-    &["hash", "token", "basic", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "jws", "code"];
+pub(super) const KINDS: &[&str] = &["jws", "code"];
 
 /// Keys of `[[routes]]`.
 pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog", "paused"];
@@ -31,14 +23,5 @@ pub(super) const FORWARD: &str = "forward";
 pub(super) const EMITTED: &str = "handler:";
 
 /// Keys of `[handlers.*]`.
-pub(super) const HANDLER: &[&str] = &[
-    "stack",
-    "reply_bytes",
-    "egress",
-    "egress_private",
-    "egress_calls",
-    "secrets",
-    "state",
-    "emit",
-    "sha256",
-];
+pub(super) const HANDLER: &[&str] =
+    &["stack", "egress", "egress_private", "egress_calls", "secrets", "state", "emit", "sha256"];

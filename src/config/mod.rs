@@ -7,7 +7,10 @@ mod handlers;
 mod item;
 mod later;
 mod names;
+mod places;
+pub mod presets;
 mod reading;
+mod reply;
 mod routes;
 mod scheme;
 mod secrets;
@@ -36,6 +39,7 @@ use self::section::Section;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use self::reading::{Plugins, Reading};
+pub use self::scheme::Described;
 pub use self::secrets::SecretText;
 pub use self::server::{Ceilings, Server, Tls};
 pub use self::units::duration;

@@ -3,26 +3,25 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use http::StatusCode;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderName, StatusCode};
 
-use crate::pointer::Pointer;
 use crate::source::{EventType, RefusalLog, Reply, Source, Unrouted};
-use crate::verify::presets::{self, Preset};
-use crate::verify::{EventId, Location, Scheme, Verifier};
+use crate::verify::{EventId, Scheme, Verifier};
 
 use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
+use super::presets::{self, Preset};
+use super::scheme::{self, Described};
 use super::section::Section;
 use super::setting::Setting;
-use super::{later, names, scheme, secrets};
+use super::{later, names, places, reply, secrets};
 
 const MIB: u64 = 1 << 20;
 
 const BODY_LIMIT: Setting<u64> = Setting::new("body_limit", 25 * MIB, 1, 1_024 * MIB);
-/// A sender takes anything else for a failure.
-const STATUS: Setting<u32> = Setting::new("status", 200, 200, 299);
 
+const SCHEME: &str = r#"name a preset, or describe one: kind = "hmac" or "none""#;
 const SECRETS: &str = r#"secrets = [{ env = "NAME" }], with `file` or `value` as other places"#;
 
 /// Reads all sources. Those with mistakes are missing in the result.
@@ -37,23 +36,23 @@ fn read_one(entry: Entry<'_>, paths: &mut HashMap<String, Range<usize>>) -> Opti
     let section = format!("sources.{}", entry.name);
     entry.item.section(&section, later::SOURCE, |source| {
         let path = path(source, &entry, paths);
-        let (scheme, preset) = scheme(source).unzip();
-        let preset = preset.flatten();
+        let Proving { scheme, reply: insisted, failure_status, preset } = proving(source);
         let verifier = verifier(source, scheme);
         let event_type = event_type(source, preset);
         let event_id = event_id(source, preset);
         let body_limit = source.size(&BODY_LIMIT);
-        let reply = source.optional_table("reply", reply);
+        let reply = source.optional_table("reply", reply::read).or(insisted);
         let unrouted = source.optional("unrouted", unrouted);
         Some(Source {
             name: name?.into(),
             path: path?,
             verifier: verifier?,
-            preset,
+            preset: preset.map(|preset| preset.name.as_str()),
             event_type,
             event_id,
             body_limit: usize::try_from(body_limit).unwrap_or(usize::MAX),
             reply,
+            failure_status,
             unrouted: unrouted.unwrap_or(Unrouted::Keep),
             refusals: RefusalLog::default(),
         })
@@ -89,23 +88,37 @@ fn plain_path(text: &str) -> Option<String> {
     is_plain.then(|| text.to_owned())
 }
 
-/// The scheme, and the preset that it comes from.
-fn scheme(source: &mut Section<'_>) -> Option<(Scheme, Option<&'static Preset>)> {
+/// What a source's `scheme` comes to; without a scheme, it is wrong.
+struct Proving {
+    scheme: Option<Scheme>,
+    /// What the sender insists on.
+    reply: Option<Reply>,
+    failure_status: StatusCode,
+    preset: Option<&'static Preset>,
+}
+
+fn proving(source: &mut Section<'_>) -> Proving {
     let public_url = source.optional("public_url", public_url);
-    source.required(
-        "scheme",
-        r#"name a preset, or describe one: kind = "hmac" or "none""#,
-        |item| {
-            if item.value().is_table() {
-                return scheme::read(item, public_url).map(|scheme| (scheme, None));
-            }
-            let preset =
-                item.choice("preset", &presets::names().collect::<Vec<_>>(), presets::find)?;
-            let scheme = preset.scheme(public_url);
-            let scheme = scheme.inspect_err(|error| scheme::report(error, item)).ok()?;
-            Some((scheme, Some(preset)))
-        },
-    )
+    let found = source.required("scheme", SCHEME, |item| {
+        let (described, preset) = described(item)?;
+        let scheme = Scheme::new(&described.spec, public_url);
+        Some((scheme.inspect_err(|error| scheme::report(error, item)).ok(), described, preset))
+    });
+    let Some((scheme, described, preset)) = found else {
+        let failure_status = StatusCode::UNAUTHORIZED;
+        return Proving { scheme: None, reply: None, failure_status, preset: None };
+    };
+    let Described { reply, failure_status, .. } = described;
+    Proving { scheme, reply, failure_status, preset }
+}
+
+/// The description, and the preset that it comes from.
+fn described(item: Item<'_>) -> Option<(Described, Option<&'static Preset>)> {
+    if item.value().is_table() {
+        return Some((scheme::read(item)?, None));
+    }
+    let preset = item.choice("preset", &presets::names().collect::<Vec<_>>(), presets::find)?;
+    Some((preset.scheme.clone(), Some(preset)))
 }
 
 fn public_url(item: Item<'_>) -> Option<&str> {
@@ -135,51 +148,18 @@ fn verifier(source: &mut Section<'_>, scheme: Option<Scheme>) -> Option<Verifier
 }
 
 fn event_type(source: &mut Section<'_>, preset: Option<&Preset>) -> Option<EventType> {
-    let Some(item) = source.item("event_type") else {
-        let at = preset?.event_type.to_vec();
-        return Some(EventType { at, required: false });
-    };
-    let mut required = false;
-    let mut at = Vec::new();
-    for item in item.one_or_more() {
-        at.extend(item.section("event_type", &[], |place| {
-            required |= place.optional("required", Item::boolean).unwrap_or(false);
-            location(place)
-        }));
+    match source.item("event_type") {
+        Some(item) => Some(places::event_type(item)),
+        None => {
+            let at = preset?.event_type.clone();
+            (!at.is_empty()).then_some(EventType { at, required: false })
+        }
     }
-    Some(EventType { at, required })
 }
 
 fn event_id(source: &mut Section<'_>, preset: Option<&Preset>) -> EventId {
-    match source.optional_table("event_id", location) {
-        Some(location) => EventId::At(vec![location]),
-        None => preset.map_or(EventId::None, |preset| preset.event_id.clone()),
-    }
-}
-
-fn location(place: &mut Section<'_>) -> Option<Location> {
-    match place.one_of(&["pointer", "header"])? {
-        ("header", item) => {
-            let name = item.parsed("the name of a header", |text| text.parse::<HeaderName>().ok());
-            name.map(Location::Header)
-        }
-        (_, item) => {
-            let text = item.text()?;
-            let pointer = Pointer::parse(text);
-            let report = |error: &_| {
-                item.wrong(&format!("`{text}` is no JSON pointer"), &format!("{error}"))
-            };
-            pointer.inspect_err(report).ok().map(Location::Pointer)
-        }
-    }
-}
-
-fn reply(reply: &mut Section<'_>) -> Option<Reply> {
-    let status = u16::try_from(reply.count(&STATUS)).ok()?;
-    Some(Reply {
-        status: StatusCode::from_u16(status).ok()?,
-        body: reply.optional("body", Item::text).unwrap_or_default().to_owned().into(),
-    })
+    let described = source.optional("event_id", places::event_id);
+    described.unwrap_or_else(|| preset.map_or(EventId::None, |preset| preset.event_id.clone()))
 }
 
 fn unrouted(item: Item<'_>) -> Option<Unrouted> {

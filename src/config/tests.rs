@@ -205,7 +205,12 @@ fn a_route_has_defaults_and_so_has_its_handler() {
     let (first, max) = (Duration::from_secs(5), Duration::from_secs(6 * 3_600));
     assert_eq!(route.retry, RetryPolicy { attempts: 20, first, factor: 3.0, max });
     let handler = &config.handlers["sum"];
-    let limits = Limits { cpu: Duration::from_secs(1), memory: 128 << 20, log_bytes: 64 << 10 };
+    let limits = Limits {
+        cpu: Duration::from_secs(1),
+        memory: 128 << 20,
+        reply_bytes: 1 << 20,
+        log_bytes: 64 << 10,
+    };
     assert_eq!((&handler.limits, handler.config.len()), (&limits, 0));
 }
 

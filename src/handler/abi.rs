@@ -8,6 +8,7 @@ use super::LoadError;
 use super::attempt::Call;
 use super::command::{self, Command};
 use super::host::Host;
+use super::http::Http;
 use super::native::Program;
 use super::stdio::Streams;
 use super::typed::Typed;
@@ -17,6 +18,8 @@ use crate::delivery::Outcome;
 pub enum Abi {
     /// A component that exports `hookyard:handler/handler`.
     Typed(Typed),
+    /// A component that exports `wasi:http/incoming-handler`.
+    Http(Http),
     /// A WASI command: JSON on stdin and stdout.
     Command(Command),
 }
@@ -29,6 +32,7 @@ impl Abi {
     pub fn link(engine: &Engine, program: &Program) -> Result<Self, LoadError> {
         Ok(match program {
             Program::Typed(component) => Self::Typed(Typed::link(engine, component)?),
+            Program::Http(component) => Self::Http(Http::link(engine, component)?),
             Program::CommandComponent(component) => {
                 Self::Command(Command::component(engine, component)?)
             }
@@ -40,6 +44,7 @@ impl Abi {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Typed(_) => "component",
+            Self::Http(_) => "http",
             Self::Command(_) => "command",
         }
     }
@@ -47,7 +52,7 @@ impl Abi {
     /// Where the guest's standard streams lead in an attempt.
     pub fn streams(&self, call: Call<'_>, config: &BTreeMap<String, String>) -> Streams {
         match self {
-            Self::Typed(_) => Streams::Log,
+            Self::Typed(_) | Self::Http(_) => Streams::Log,
             Self::Command(_) => Streams::Command { stdin: command::event_json(call, config) },
         }
     }
@@ -59,6 +64,7 @@ impl Abi {
     pub async fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<()> {
         match self {
             Self::Typed(typed) => typed.instantiate(store).await.map(drop),
+            Self::Http(http) => http.instantiate(store).await.map(drop),
             Self::Command(command) => command.instantiate(store).await,
         }
     }
@@ -70,6 +76,7 @@ impl Abi {
     pub async fn run(&self, store: &mut Store<Host>, call: Call<'_>) -> wasmtime::Result<Outcome> {
         match self {
             Self::Typed(typed) => typed.run(store, call).await,
+            Self::Http(http) => http.run(store, call).await,
             Self::Command(command) => command.run(store).await,
         }
     }

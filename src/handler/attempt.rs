@@ -34,6 +34,8 @@ pub struct Call<'a> {
     pub route: &'a Arc<str>,
     /// The attempt's number; 1 is the first.
     pub attempt: u32,
+    /// Whether the sender waits for a reply.
+    pub waits: bool,
 }
 
 /// How an attempt ended, and what it left behind.
@@ -108,7 +110,7 @@ impl Handler {
         let cpu = meter.total();
         let outcome = match ended {
             Err(_elapsed) => Outcome::Timeout(timeout),
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => within_reply(outcome, limits),
             Ok(Err(error)) => broken(&error, store.data(), cpu, limits),
         };
         let host = store.data();
@@ -132,6 +134,17 @@ fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
         }
     });
     store
+}
+
+/// The outcome, if its reply is no larger than a reply may be.
+fn within_reply(outcome: Outcome, limits: &Limits) -> Outcome {
+    let limit = limits.reply_bytes;
+    match &outcome {
+        Outcome::Reply(reply) if reply.body.len() > limit => {
+            Outcome::Limit(format!("reply: {} bytes, the limit is {limit}", reply.body.len()))
+        }
+        _ => outcome,
+    }
 }
 
 /// What a call that gave no outcome came to.

@@ -13,7 +13,7 @@ use wasmtime::Engine;
 
 use super::inspect::{self, Kind};
 use super::native::{Compiled, Program};
-use super::{Cache, Hash, LoadError, engine};
+use super::{Cache, Hash, LoadError, engine, feature};
 use crate::text::{head, printable};
 
 /// The verb that makes this program the child: a module comes on stdin, its code goes to stdout,
@@ -144,10 +144,13 @@ pub fn compile(file: &[u8]) -> Result<Vec<u8>, LoadError> {
     let (kind, binary) = inspect::program(file)?;
     let engine = engine::compiler().map_err(|error| LoadError::Host(format!("{error:#}")))?;
     let code = match kind {
-        Kind::Typed | Kind::CommandComponent => engine.precompile_component(&binary),
+        Kind::Typed | Kind::Http | Kind::CommandComponent => engine.precompile_component(&binary),
         Kind::CommandModule => engine.precompile_module(&binary),
     };
-    let code = code.map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+    let code = code.map_err(|error| match feature::needed(&binary) {
+        Some(feature) => LoadError::Feature(feature),
+        None => LoadError::Invalid(format!("{error:#}")),
+    })?;
     Ok(Compiled::new(kind, code).0)
 }
 

@@ -35,6 +35,8 @@ pub struct Host {
     pub log: Log,
     /// What a command has printed to stdout.
     pub stdout: Stdout,
+    /// Bytes of a reply's body at the most.
+    pub reply_bytes: usize,
     /// What its memories and tables take.
     pub limiter: Limiter,
     /// The CPU time that it has used.
@@ -64,6 +66,7 @@ impl Host {
             config,
             log,
             stdout,
+            reply_bytes: limits.reply_bytes,
             limiter: Limiter::new(limits.memory),
             cpu: CpuMeter::default(),
         }

@@ -57,16 +57,11 @@ pub enum NotAHandler {
     /// It cannot be read to its end.
     #[error("it is invalid or truncated: {0}")]
     Broken(String),
-    /// A component that is neither a handler nor a command.
+    /// A component that keeps none of the contracts.
     #[error(
-        "the component exports no handler (it exports {0}): export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit), or be a WASI command, which exports wasi:cli/run@0.2"
+        "the component exports no handler (it exports {0}): export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit) or wasi:http/incoming-handler@0.2, or be a WASI command, which exports wasi:cli/run@0.2"
     )]
     NoExport(String),
-    /// A component that serves HTTP.
-    #[error(
-        "this is a wasi:http/incoming-handler component, which a later version runs: export the interface hookyard:handler/handler@0.1.0 (see wit/hookyard.wit), or be a WASI command, which exports wasi:cli/run@0.2"
-    )]
-    Http,
     /// A component for the next WASI.
     #[error("it needs WASI 0.3 ({0}), which a later version runs: build it for WASI 0.2")]
     Wasi03(String),
@@ -92,6 +87,8 @@ pub enum NotAHandler {
 pub enum Kind {
     /// A component that exports `hookyard:handler/handler`.
     Typed,
+    /// A component that exports `wasi:http/incoming-handler`.
+    Http,
     /// A component that exports `wasi:cli/run`.
     CommandComponent,
     /// A core module for `wasi_snapshot_preview1` that exports `_start`.
@@ -170,10 +167,10 @@ fn component(binary: &[u8]) -> Result<Kind, NotAHandler> {
     }
     if typed {
         Ok(Kind::Typed)
+    } else if http {
+        Ok(Kind::Http)
     } else if command {
         Ok(Kind::CommandComponent)
-    } else if http {
-        Err(NotAHandler::Http)
     } else {
         Err(NotAHandler::NoExport(exports.told()))
     }

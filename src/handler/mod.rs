@@ -7,7 +7,9 @@ mod cache;
 mod command;
 mod compile;
 mod engine;
+mod feature;
 mod host;
+mod http;
 mod inspect;
 mod limits;
 mod link;
@@ -60,14 +62,18 @@ pub enum LoadError {
     /// What is in it is no handler.
     #[error(transparent)]
     NotAHandler(#[from] NotAHandler),
-    /// It does not validate, uses a feature that is switched off, or does not fit the pool.
-    #[error(
-        "it is truncated, invalid, needs a feature that is switched off, or begins with more memory than `ceilings.memory`: {0}"
-    )]
+    /// It needs a feature that is switched off.
+    #[error("it needs {0}, a feature that is switched off here: build it without")]
+    Feature(&'static str),
+    /// It does not validate, or does not fit the pool.
+    #[error("it is truncated, invalid, or begins with more memory than `ceilings.memory`: {0}")]
     Invalid(String),
     /// It exports a handler with other types.
     #[error("its hookyard:handler/handler@0.1.0 is not the one of wit/hookyard.wit: {0}")]
     WrongExport(String),
+    /// It exports another HTTP server.
+    #[error("its wasi:http/incoming-handler is not the one of WASI 0.2: {0}")]
+    WrongServer(String),
     /// Its entry point cannot be called as a command's.
     #[error("it cannot be run as a WASI command: {0}")]
     WrongEntry(String),

@@ -16,6 +16,8 @@ pub struct Compiled(pub(super) Vec<u8>);
 pub enum Program {
     /// A component that exports `hookyard:handler/handler`.
     Typed(Component),
+    /// A component that exports `wasi:http/incoming-handler`.
+    Http(Component),
     /// A component that exports `wasi:cli/run`.
     CommandComponent(Component),
     /// A core module for `wasi_snapshot_preview1`.
@@ -34,7 +36,7 @@ impl Compiled {
     /// It was compiled for another version, configuration or CPU, or does not fit the pool.
     pub fn load(&self, engine: &Engine) -> wasmtime::Result<Program> {
         let Some((first, code)) = self.0.split_first() else { wasmtime::bail!("it is empty") };
-        let kinds = [Kind::Typed, Kind::CommandComponent, Kind::CommandModule];
+        let kinds = [Kind::Typed, Kind::Http, Kind::CommandComponent, Kind::CommandModule];
         let Some(kind) = kinds.into_iter().find(|kind| tag(*kind) == *first) else {
             wasmtime::bail!("it is of no kind that is known")
         };
@@ -44,6 +46,7 @@ impl Compiled {
         Ok(unsafe {
             match kind {
                 Kind::Typed => Program::Typed(Component::deserialize(engine, code)?),
+                Kind::Http => Program::Http(Component::deserialize(engine, code)?),
                 Kind::CommandComponent => {
                     Program::CommandComponent(Component::deserialize(engine, code)?)
                 }
@@ -56,6 +59,7 @@ impl Compiled {
 fn tag(kind: Kind) -> u8 {
     match kind {
         Kind::Typed => b't',
+        Kind::Http => b'h',
         Kind::CommandComponent => b'c',
         Kind::CommandModule => b'm',
     }

@@ -95,7 +95,11 @@ impl Ended {
             Self::Dropped => answer::dropped(source.and_then(|s| s.reply.as_ref())),
             Self::NotFound => answer::error(StatusCode::NOT_FOUND, "not found"),
             Self::WrongMethod => answer::wrong_method(),
-            Self::Refused(_) => answer::error(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Refused(_) => {
+                let status =
+                    source.map_or(StatusCode::UNAUTHORIZED, |source| source.failure_status);
+                answer::error(status, "unauthorized")
+            }
             Self::Body(BodyError::TooLarge) => {
                 answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body too large")
             }

@@ -181,7 +181,7 @@ async fn call(
     n: u32,
 ) -> (Attempt, delivery::Next) {
     let id = id.to_string();
-    let call = Call { id: &id, event: &event, route: &route.name, attempt: n };
+    let call = Call { id: &id, event: &event, route: &route.name, attempt: n, waits: true };
     let (started_at, began) = (wall_ms(), std::time::Instant::now());
     let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;
     let outcome = match outcome {

@@ -10,74 +10,15 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use thiserror::Error;
 
+/// What makes each layout from the one before; the first makes it from nothing. Steps are only ever
+/// appended: files that older programs wrote went through them as they stand.
+const STEPS: &[&str] = &[include_str!("layout/1.sql")];
+
 /// The layout that this program writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: usize = STEPS.len();
 
 /// Bits of a delivery's key that number it among its event's deliveries.
 pub const ORDINAL_BITS: u32 = 16;
-
-const TABLES: &str = "
-CREATE TABLE ledger(name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
-CREATE TABLE event(
-  seq INTEGER PRIMARY KEY,
-  received_at INTEGER NOT NULL,
-  source TEXT NOT NULL,
-  type TEXT NOT NULL,
-  secret INTEGER,
-  routes INTEGER NOT NULL,
-  attributes TEXT NOT NULL,
-  headers BLOB NOT NULL,
-  form INTEGER NOT NULL,
-  body BLOB NOT NULL) STRICT;
-CREATE TABLE dedupe(
-  seq INTEGER PRIMARY KEY,
-  received_at INTEGER NOT NULL,
-  hash BLOB NOT NULL) STRICT;
-CREATE TABLE duplicate(seq INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
-CREATE TABLE queue(
-  due_at INTEGER NOT NULL,
-  delivery INTEGER NOT NULL,
-  route TEXT NOT NULL,
-  attempt INTEGER NOT NULL,
-  PRIMARY KEY(due_at, delivery)) STRICT, WITHOUT ROWID;
-CREATE TABLE waiting(
-  route TEXT NOT NULL,
-  key BLOB NOT NULL,
-  delivery INTEGER NOT NULL,
-  PRIMARY KEY(route, key, delivery)) STRICT, WITHOUT ROWID;
-CREATE TABLE delivery(
-  id INTEGER PRIMARY KEY,
-  route TEXT NOT NULL,
-  state TEXT NOT NULL,
-  attempts INTEGER NOT NULL,
-  due_at INTEGER,
-  cause TEXT,
-  started_at INTEGER,
-  duration INTEGER,
-  outcome TEXT,
-  error TEXT,
-  version TEXT,
-  logs TEXT) STRICT;
-CREATE INDEX unsettled ON delivery(state, id) WHERE state <> 'done';
-CREATE TABLE attempt(
-  delivery INTEGER NOT NULL,
-  n INTEGER NOT NULL,
-  started_at INTEGER NOT NULL,
-  duration INTEGER NOT NULL,
-  outcome TEXT NOT NULL,
-  error TEXT,
-  version TEXT NOT NULL,
-  logs TEXT,
-  PRIMARY KEY(delivery, n)) STRICT, WITHOUT ROWID;
-CREATE TABLE reply(
-  delivery INTEGER PRIMARY KEY,
-  status INTEGER NOT NULL,
-  headers BLOB NOT NULL,
-  body BLOB NOT NULL) STRICT;
-INSERT INTO ledger VALUES
-  ('tag', abs(random()) % 4294967296), ('dedupe_key', randomblob(16)),
-  ('pending', 0), ('done', 0), ('dead', 0), ('parked', 0);
-";
 
 /// Why the ledger's file cannot be used.
 #[derive(Debug, Error)]
@@ -95,31 +36,50 @@ pub enum SchemaError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Opens the writer's connection; makes the tables in a new file.
+/// Opens the writer's connection; makes the tables in a new file, brings those of an older one up.
 ///
 /// # Errors
 /// The file cannot be opened or written, is no database, or has a later layout.
 pub fn open_writer(file: &Path) -> Result<Connection, SchemaError> {
     let mut db = Connection::open(file)?;
     db.busy_timeout(Duration::from_secs(5))?;
-    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if !(0..=VERSION).contains(&found) {
-        return Err(SchemaError::Newer { found });
-    }
+    let missing = missing_steps(&db, STEPS)?;
     db.execute_batch(
         "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
          PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
     )?;
     db.set_prepared_statement_cache_capacity(32);
-    if found == 0 {
-        let fresh = db.transaction()?;
-        fresh.execute_batch(TABLES)?;
-        fresh.pragma_update(None, "user_version", VERSION)?;
-        fresh.commit()?;
-    }
+    bring_up(&mut db, missing, VERSION)?;
     // Changes nothing, but shows whether the disk takes a commit.
     db.execute("UPDATE ledger SET value=value WHERE name='pending'", [])?;
     Ok(db)
+}
+
+/// The steps that the file has not been through.
+///
+/// # Errors
+/// The file is no database, or has been through more.
+pub fn missing_steps<'a>(
+    db: &Connection,
+    steps: &'a [&'a str],
+) -> Result<&'a [&'a str], SchemaError> {
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let missing = usize::try_from(found).ok().and_then(|found| steps.get(found..));
+    missing.ok_or(SchemaError::Newer { found })
+}
+
+/// Goes through the `missing` steps, all or none; the file has the layout `version` then.
+///
+/// # Errors
+/// The file cannot be written, or does not hold what its layout says.
+pub fn bring_up(db: &mut Connection, missing: &[&str], version: usize) -> rusqlite::Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let all = db.transaction()?;
+    missing.iter().try_for_each(|step| all.execute_batch(step))?;
+    all.pragma_update(None, "user_version", version)?;
+    all.commit()
 }
 
 /// Opens a connection that reads what is committed.

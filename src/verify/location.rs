@@ -8,6 +8,8 @@ use http::HeaderName;
 pub enum Location {
     Header(HeaderName),
     Pointer(Pointer),
+    /// What stands at all of these, with dots between: `issue.opened`.
+    Joined(Vec<Location>),
 }
 
 /// What makes two requests the same event.

@@ -5,13 +5,15 @@
 
 mod encoding;
 mod head;
-pub mod hmac;
 mod location;
 mod named;
-pub mod presets;
+mod place;
 mod refusal;
+mod scheme;
 mod secret;
+pub mod signed;
 mod spec_error;
+mod token;
 mod unsignable;
 mod verifier;
 
@@ -21,12 +23,13 @@ mod tests;
 pub use encoding::Encoding;
 pub use location::{EventId, Location};
 pub use refusal::Refusal;
+pub use scheme::{Scheme, Spec};
 pub use secret::{Secret, SecretEncoding, SecretError, SecretForm, Window};
 pub use spec_error::SpecError;
+pub use token::{TokenAt, TokenSpec};
 pub use unsignable::Unsignable;
 pub use verifier::{Verified, Verifier, VerifierError};
 
-use self::hmac::Hmac;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use std::net::IpAddr;
@@ -41,22 +44,4 @@ pub struct Request {
     pub body: Bytes,
     /// Who sent it, as far as the connection or a trusted proxy says.
     pub peer: IpAddr,
-}
-
-/// How a source's requests prove where they come from.
-#[derive(Debug)]
-pub enum Scheme {
-    Hmac(Box<Hmac>),
-    /// They do not, and the operator said that this is wanted.
-    Unsigned,
-}
-
-impl Scheme {
-    /// Reads a secret in the form that this scheme's secrets have.
-    pub fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
-        match self {
-            Self::Hmac(hmac) => Secret::new(text, hmac.secret_form(), window),
-            Self::Unsigned => Err(SecretError::Unused),
-        }
-    }
 }

@@ -4,6 +4,8 @@ use super::encoding::Encoding;
 use super::named::named;
 use std::fmt;
 use thiserror::Error;
+use tokio_rustls::rustls::pki_types::SubjectPublicKeyInfoDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 named! {
     /// How the text of a secret becomes the bytes of a key.
@@ -13,18 +15,29 @@ named! {
         Hex = "hex",
         Base64 = "base64",
         Base64Url = "base64url",
+        /// A public key (`-----BEGIN PUBLIC KEY-----`).
+        Pem = "pem",
+        /// A public key: what is between the lines of a PEM.
+        SpkiDerBase64 = "spki-der-base64",
     }
 }
 
-/// How a scheme writes its secrets.
+/// Which of a scheme's two ways to sign a secret is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SecretForm<'a> {
-    pub encoding: SecretEncoding,
-    /// Removed where it is there, as `whsec_`; a secret without it is as good.
-    pub strip_prefix: Option<&'a str>,
+pub(super) enum Family {
+    Main,
+    Other,
 }
 
-impl SecretForm<'_> {
+/// How a scheme writes its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretForm {
+    pub encoding: SecretEncoding,
+    /// Removed where it is there, as `whsec_`; a secret without it is as good.
+    pub strip_prefix: Option<String>,
+}
+
+impl SecretForm {
     /// The text itself is the key.
     pub const VERBATIM: Self = Self { encoding: SecretEncoding::Utf8, strip_prefix: None };
 }
@@ -54,6 +67,10 @@ pub enum SecretError {
         "this is a key of an Ed25519 pair (`whpk_`, `whsk_`); this scheme needs the shared secret (`whsec_`)"
     )]
     KeyPair,
+    #[error("the secret is not {0}, which this scheme verifies with")]
+    PublicKey(&'static str),
+    #[error("the secret is not `user:password`")]
+    NoColon,
     #[error("an unsigned source takes no secret")]
     Unused,
 }
@@ -62,12 +79,14 @@ pub enum SecretError {
 pub struct Secret {
     key: Box<[u8]>,
     window: Window,
+    family: Family,
 }
 
 impl Secret {
     /// Decodes a secret as it was configured.
-    pub fn new(text: &str, form: SecretForm<'_>, window: Window) -> Result<Self, SecretError> {
-        let bare = form.strip_prefix.and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    pub fn new(text: &str, form: &SecretForm, window: Window) -> Result<Self, SecretError> {
+        let prefix = form.strip_prefix.as_deref();
+        let bare = prefix.and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
         if bare.trim().is_empty() {
             return Err(SecretError::Empty);
         }
@@ -80,8 +99,21 @@ impl Secret {
             }
             SecretEncoding::Base64 => decode(Encoding::Base64, "base64", bare)?,
             SecretEncoding::Base64Url => decode(Encoding::Base64Url, "base64url", bare)?,
+            SecretEncoding::Pem => SubjectPublicKeyInfoDer::from_pem_slice(bare.as_bytes())
+                .map_err(|_| SecretError::Undecodable("a public key in PEM"))?
+                .to_vec(),
+            SecretEncoding::SpkiDerBase64 => decode(Encoding::Base64, "base64", bare.trim())?,
         };
-        Ok(Self { key: key.into(), window })
+        Ok(Self { key: key.into(), window, family: Family::Main })
+    }
+
+    /// The same for the other way to sign.
+    pub(super) fn of(self, family: Family) -> Self {
+        Self { family, ..self }
+    }
+
+    pub(super) fn family(&self) -> Family {
+        self.family
     }
 
     pub(super) fn key(&self) -> &[u8] {
@@ -107,11 +139,12 @@ impl fmt::Debug for Secret {
 mod tests {
     use super::*;
 
-    const WHSEC: SecretForm<'static> =
-        SecretForm { encoding: SecretEncoding::Base64, strip_prefix: Some("whsec_") };
+    fn whsec() -> SecretForm {
+        SecretForm { encoding: SecretEncoding::Base64, strip_prefix: Some("whsec_".into()) }
+    }
 
-    fn key(text: &str, form: SecretForm<'_>) -> Result<Vec<u8>, SecretError> {
-        Secret::new(text, form, Window::default()).map(|secret| secret.key().to_vec())
+    fn key(text: &str, form: SecretForm) -> Result<Vec<u8>, SecretError> {
+        Secret::new(text, &form, Window::default()).map(|secret| secret.key().to_vec())
     }
 
     #[test]
@@ -120,17 +153,17 @@ mod tests {
             assert_eq!(key(text, SecretForm::VERBATIM), Err(SecretError::Empty), "{text:?}");
         }
         for text in ["whsec_", "whsec_ ", ""] {
-            assert_eq!(key(text, WHSEC), Err(SecretError::Empty), "{text:?}");
+            assert_eq!(key(text, whsec()), Err(SecretError::Empty), "{text:?}");
         }
         for text in ["=", "==", "====", "whsec_="] {
-            assert_eq!(key(text, WHSEC), Err(SecretError::Undecodable("base64")), "{text:?}");
+            assert_eq!(key(text, whsec()), Err(SecretError::Undecodable("base64")), "{text:?}");
         }
     }
 
     #[test]
     fn the_prefix_is_optional_and_verbatim_where_the_scheme_says_so() {
-        assert_eq!(key("whsec_AAE=", WHSEC), Ok(vec![0, 1]));
-        assert_eq!(key("AAE", WHSEC), Ok(vec![0, 1]));
+        assert_eq!(key("whsec_AAE=", whsec()), Ok(vec![0, 1]));
+        assert_eq!(key("AAE", whsec()), Ok(vec![0, 1]));
         assert_eq!(key("whsec_AAE=", SecretForm::VERBATIM), Ok(b"whsec_AAE=".to_vec()));
     }
 
@@ -141,24 +174,24 @@ mod tests {
         assert_eq!(key("-_8", form(SecretEncoding::Base64Url)), Ok(vec![0xfb, 0xff]));
         assert_eq!(key("+/8", form(SecretEncoding::Base64)), Ok(vec![0xfb, 0xff]));
         assert_eq!(key("0x00", form(SecretEncoding::Hex)), Err(SecretError::Undecodable("hex")));
-        assert_eq!(key("a b", WHSEC), Err(SecretError::Undecodable("base64")));
+        assert_eq!(key("a b", whsec()), Err(SecretError::Undecodable("base64")));
     }
 
     #[test]
     fn a_key_pair_is_named_for_what_it_is() {
         for text in ["whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", "whsk_AAE="] {
-            assert_eq!(key(text, WHSEC), Err(SecretError::KeyPair));
+            assert_eq!(key(text, whsec()), Err(SecretError::KeyPair));
         }
     }
 
     #[test]
     fn debug_and_errors_show_no_key() {
-        let secret = Secret::new("hunter2", SecretForm::VERBATIM, Window::default()).unwrap();
+        let secret = Secret::new("hunter2", &SecretForm::VERBATIM, Window::default()).unwrap();
         assert_eq!(
             format!("{secret:?}"),
             "Secret { window: Window { not_before: None, not_after: None }, .. }"
         );
-        assert!(!key("hunter2!", WHSEC).unwrap_err().to_string().contains("hunter2"));
+        assert!(!key("hunter2!", whsec()).unwrap_err().to_string().contains("hunter2"));
     }
 
     #[test]

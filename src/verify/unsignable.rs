@@ -10,6 +10,9 @@ pub enum Unsignable {
     /// The signature would have to be written into what is given byte for byte.
     #[error("the signature stands in the {0}, and only signatures in headers can be added")]
     Place(&'static str),
+    /// Only the sender has what signs.
+    #[error("this sender signs with a private key, and only the public one is known here")]
+    PublicKey,
     /// The request lacks what is signed, or no secret counts now.
     #[error("the request cannot be signed: {0}")]
     Refused(#[from] Refusal),

@@ -1,8 +1,9 @@
 //! A scheme bound to its secrets: the only maker of [`Verified`].
 
 use super::head::Head;
-use super::hmac::{Hmac, Keyring};
-use super::{Refusal, Request, Scheme, Secret, Unsignable};
+use super::signed::{Keyring, Signed};
+use super::token::{Token, Tokens};
+use super::{Refusal, Request, Scheme, Secret, SecretError, Unsignable};
 use http::{HeaderMap, HeaderName};
 use thiserror::Error;
 
@@ -39,6 +40,8 @@ pub enum VerifierError {
     NoSecret,
     #[error("an unsigned source takes no secret")]
     UnusedSecret,
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// A scheme with the secrets of one source.
@@ -47,7 +50,8 @@ pub struct Verifier(Bound);
 
 #[derive(Debug)]
 enum Bound {
-    Hmac(Box<Hmac>, Keyring),
+    Signed(Box<Signed>, Keyring),
+    Token(Token, Tokens),
     Unsigned,
 }
 
@@ -55,13 +59,14 @@ impl Verifier {
     /// Binds secrets, which are told apart by their order, to the scheme that they are for.
     pub fn new(scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, VerifierError> {
         match scheme {
-            Scheme::Hmac(_) if secrets.is_empty() => Err(VerifierError::NoSecret),
-            Scheme::Hmac(hmac) => {
-                let keys = hmac.keyring(secrets);
-                Ok(Self(Bound::Hmac(hmac, keys)))
-            }
             Scheme::Unsigned if secrets.is_empty() => Ok(Self(Bound::Unsigned)),
             Scheme::Unsigned => Err(VerifierError::UnusedSecret),
+            _ if secrets.is_empty() => Err(VerifierError::NoSecret),
+            Scheme::Signed(mut signed) => {
+                let keys = signed.bind(secrets)?;
+                Ok(Self(Bound::Signed(signed, keys)))
+            }
+            Scheme::Token(token) => Ok(Self(Bound::Token(token, Tokens::new(secrets)))),
         }
     }
 
@@ -69,16 +74,24 @@ impl Verifier {
     /// signed value outside the body that is missing, ambiguous or malformed. `target` is path
     /// and query as received.
     pub fn precheck(&self, headers: &HeaderMap, target: &str) -> Result<(), Refusal> {
+        let head = Head { headers, target };
         match &self.0 {
-            Bound::Hmac(hmac, _) => hmac.precheck(Head { headers, target }),
+            Bound::Signed(signed, _) => signed.precheck(head),
+            Bound::Token(token, _) => token.precheck(head),
             Bound::Unsigned => Ok(()),
         }
     }
 
-    /// Checks a whole request. A precheck is not needed before it.
-    pub fn verify(&self, request: Request, now_unix_ms: i64) -> Result<Verified, Refusal> {
+    /// Checks a whole request. A precheck is not needed before it. A token that was shown outside
+    /// the body is not in what comes of it.
+    pub fn verify(&self, mut request: Request, now_unix_ms: i64) -> Result<Verified, Refusal> {
         let secret_index = match &self.0 {
-            Bound::Hmac(hmac, keys) => Some(hmac.verify(keys, &request, now_unix_ms)?),
+            Bound::Signed(signed, keys) => Some(signed.verify(keys, &request, now_unix_ms)?),
+            Bound::Token(token, tokens) => {
+                let index = token.verify(tokens, &request, now_unix_ms)?;
+                token.forget(&mut request);
+                Some(index)
+            }
             Bound::Unsigned => None,
         };
         Ok(Verified { request, secret_index })
@@ -98,32 +111,39 @@ impl Verifier {
         now_unix_ms: i64,
     ) -> Result<(), Unsignable> {
         match &self.0 {
-            Bound::Hmac(hmac, keys) => hmac.sign(keys, request, id, now_unix_ms),
+            Bound::Signed(signed, keys) => signed.sign(keys, request, id, now_unix_ms),
+            Bound::Token(token, tokens) => token.sign(tokens, request, now_unix_ms),
             Bound::Unsigned => Ok(()),
         }
     }
 
-    /// The names of the headers and query parameters that carry signatures: not for people's eyes.
+    /// The names of the headers and query parameters that carry signatures or tokens: not for
+    /// people's eyes.
     pub fn signature_names(&self) -> impl Iterator<Item = &str> {
-        self.hmac().into_iter().flat_map(Hmac::signature_names)
+        let token = match &self.0 {
+            Bound::Token(token, _) => Some(token.names()),
+            _ => None,
+        };
+        let signed = self.signed().into_iter().flat_map(Signed::signature_names);
+        signed.chain(token.into_iter().flatten())
     }
 
     /// Whether a verified request's header of that name is what the sender signed.
     #[must_use]
     pub fn covers_header(&self, name: &HeaderName) -> bool {
-        self.hmac().is_some_and(|hmac| hmac.covers_header(name))
+        self.signed().is_some_and(|signed| signed.covers_header(name))
     }
 
     /// Whether a verified request's body is what the sender signed.
     #[must_use]
     pub fn covers_body(&self) -> bool {
-        self.hmac().is_some_and(Hmac::covers_body)
+        self.signed().is_some_and(Signed::covers_body)
     }
 
-    fn hmac(&self) -> Option<&Hmac> {
+    fn signed(&self) -> Option<&Signed> {
         match &self.0 {
-            Bound::Hmac(hmac, _) => Some(hmac),
-            Bound::Unsigned => None,
+            Bound::Signed(signed, _) => Some(signed),
+            _ => None,
         }
     }
 }

@@ -218,7 +218,7 @@ fn what_cannot_be_run_as_a_command_is_told_why() {
             "threads",
         ),
         ("wide", r#"(module (memory i64 1) (func (export "_start")))"#.to_owned(), "memory64"),
-        ("gc", r#"(module (type (struct)) (func (export "_start")))"#.to_owned(), "gc"),
+        ("gc", r#"(module (type (struct)) (func (export "_start")))"#.to_owned(), "(GC)"),
         ("run", without_run(), "cannot be run as a WASI command"),
     ];
     let names: Vec<&str> = files.iter().map(|(name, ..)| *name).collect();

@@ -26,6 +26,7 @@ mod reload_config;
 mod reload_often;
 mod sandbox;
 mod senders;
+mod servers;
 mod sync;
 mod transport;
 mod unauthorized;

@@ -37,10 +37,10 @@ fn much_memory() -> String {
     wat::ack().replace("(memory (export \"memory\") 2)", "(memory (export \"memory\") 16384)")
 }
 
-/// A handler by its name that holds a memory of 64 bits.
-fn wide() -> String {
-    let module = "(component (core module (memory i64 1))";
-    exporting("hookyard:handler/handler@0.1.0").replacen("(component", module, 1)
+/// A handler by its name that holds a memory of this kind.
+fn with_memory(memory: &str) -> String {
+    let module = format!("(component (core module (memory {memory}))");
+    exporting("hookyard:handler/handler@0.1.0").replacen("(component", &module, 1)
 }
 
 /// Files that are no handlers, and what is said of each.
@@ -56,11 +56,13 @@ fn bad_files() -> Vec<(String, Vec<u8>, &'static str)> {
         text("escape.wat", "(component \"\u{1b}[2J\u{7f}\")", "WebAssembly text with a mistake"),
         text("core.wat", "(module)", "without a function `_start`"),
         text("nothing.wat", &wat::without_export(), "exports nothing"),
-        text("http.wat", &exporting("wasi:http/incoming-handler@0.2.0"), "wasi:http/incoming"),
+        text("http.wat", &exporting("wasi:http/incoming-handler@0.2.0"), "not the one of WASI 0.2"),
+        text("later.wat", &exporting("wasi:http/handler@0.3.0"), "needs WASI 0.3"),
+        text("shared.wat", &with_memory("1 1 shared"), "needs threads, a feature"),
         text("other.wat", &exporting("acme:shop/till@1.0.0"), "exports acme:shop/till@1.0.0"),
         text("types.wat", OTHER_TYPES, "its hookyard:handler/handler@0.1.0 is not the one of"),
         text("memory.wat", &much_memory(), "ceilings.memory"),
-        text("wide.wat", &wide(), "memory64"),
+        text("wide.wat", &with_memory("i64 1"), "memory64"),
         text("magic.wat", &wat::unknown_import(), magic),
         ("native.wasm".to_owned(), elf, "native code, not WebAssembly: build it for"),
         ("ahead.wasm".to_owned(), precompiled(), "precompiled native code (.cwasm)"),

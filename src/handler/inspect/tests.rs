@@ -35,7 +35,9 @@ fn a_component_is_known_by_what_it_exports() {
         ("hookyard:handler/handler@0.1.0", Ok(Kind::Typed)),
         ("wasi:cli/run@0.2.0", Ok(Kind::CommandComponent)),
         ("wasi:cli/run@0.2.12", Ok(Kind::CommandComponent)),
-        ("wasi:http/incoming-handler@0.2.3", Err(NotAHandler::Http)),
+        ("wasi:http/incoming-handler@0.2.0", Ok(Kind::Http)),
+        ("wasi:http/incoming-handler@0.2.12", Ok(Kind::Http)),
+        ("wasi:http/handler@0.3.0", Err(NotAHandler::Wasi03("wasi:http/handler@0.3.0".to_owned()))),
         ("wasi:cli/run@0.3.0", Err(NotAHandler::Wasi03("wasi:cli/run@0.3.0".to_owned()))),
         (
             "hookyard:handler/handler@0.2.0",

@@ -2,6 +2,7 @@
 
 mod failure;
 mod inbox;
+mod layout;
 mod leasing;
 mod model;
 mod opening;

@@ -117,22 +117,6 @@ fn one_at_a_time_may_have_it() {
 }
 
 #[test]
-fn the_ledger_of_a_later_version_is_refused_and_left_as_it_is() {
-    let store = Store::new();
-    let (file, metrics) = (store.path("ledger.db"), Metrics::new().unwrap());
-    let Store { ledger, folder, .. } = store;
-    drop(ledger);
-    let db = Connection::open(&file).unwrap();
-    db.execute_batch("PRAGMA journal_mode=DELETE; PRAGMA user_version=2").unwrap();
-    drop(db);
-    let before = fs::read(&file).unwrap();
-    let error = open(folder.path(), HOUR, &metrics).err().unwrap().to_string();
-    assert!(error.contains("layout 2"), "{error}");
-    assert!(error.contains(file.to_str().unwrap()), "{error}");
-    assert!(fs::read(&file).unwrap() == before);
-}
-
-#[test]
 fn what_is_no_ledger_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ledger.db"), "not a database, ".repeat(512)).unwrap();

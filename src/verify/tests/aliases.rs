@@ -2,9 +2,19 @@ use super::*;
 
 /// Two families of header names; neither may lend a header to the other.
 fn svix(headers: &[(&str, &str)]) -> Result<usize, Refusal> {
-    let scheme = super::super::presets::find("svix").unwrap().scheme(None).unwrap();
-    let verifier = bind(scheme, &["a2V5"]);
-    check(&verifier, request(headers, b"body"), NOW_MS)
+    let signature = SignatureSpec::Whole {
+        at: SignatureAt::Headers(vec!["svix-signature".into()]),
+        prefix: "v1,".into(),
+        also_prefix: Vec::new(),
+        separator: " \t".into(),
+    };
+    let time = timestamp(TimestampAt::Header("svix-timestamp".into()));
+    let spec = SignedSpec {
+        encoding: Encoding::Base64,
+        header_alias: Some(("svix-".into(), "webhook-".into())),
+        ..with_layout(signature, "{header:svix-id}.{timestamp}.{body}", Some(time))
+    };
+    check(&verifier(&spec), request(headers, b"body"), NOW_MS)
 }
 
 fn signed(id: &str) -> String {

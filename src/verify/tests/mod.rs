@@ -1,68 +1,87 @@
 //! The rules of verification, one test each, and published vectors.
 
 mod aliases;
-mod presets;
+mod keys;
 mod properties;
 mod rules;
 mod signing;
-mod vectors;
+mod tokens;
 
-use super::hmac::*;
+use super::signed::*;
 use super::*;
 use ::hmac::{KeyInit as _, Mac as _};
 use http::{HeaderName, HeaderValue};
+use std::sync::LazyLock;
 
 const NOW_MS: i64 = 1_700_000_000_000;
 
 /// `X-Sig: sha256=<hex>` over the body.
-const PLAIN: HmacSpec<'static> = HmacSpec {
-    digest: Digest::Sha256,
+static PLAIN: LazyLock<SignedSpec> = LazyLock::new(|| SignedSpec {
+    algorithm: Algorithm::Hmac(Digest::Sha256),
     encoding: Encoding::Hex,
-    layout: LayoutSpec { signature: whole("sha256=", ""), content: "{body}", timestamp: None },
-    alias: None,
-    require_headers: &[],
     secret: SecretForm::VERBATIM,
-    public_url: None,
-};
+    layout: layout(whole("sha256=", ""), "{body}", None),
+    or: None,
+    header_alias: None,
+    require_headers: Vec::new(),
+    signed_body: SignedBody::Received,
+    body_transform: BodyTransform::None,
+    url_transform: UrlTransform::None,
+});
 
 /// `X-Sig: t=<seconds>,v1=<hex>` over `t.body`.
-const FIELDS: HmacSpec<'static> = HmacSpec {
-    layout: LayoutSpec {
-        signature: SignatureSpec::Fields {
-            headers: &["X-Sig"],
-            item_separator: ",",
-            kv_separator: "=",
-            key: "v1",
-        },
-        content: "{timestamp}.{body}",
-        timestamp: Some(timestamp(TimestampAt::Field("t"))),
-    },
-    ..PLAIN
-};
+static FIELDS: LazyLock<SignedSpec> = LazyLock::new(|| {
+    let at = TimestampAt::Field("t".into());
+    with_layout(kv_fields(",", "=", "v1"), "{timestamp}.{body}", Some(timestamp(at)))
+});
 
-const fn whole(prefix: &'static str, separator: &'static str) -> SignatureSpec<'static> {
+fn whole(prefix: &str, separator: &str) -> SignatureSpec {
     SignatureSpec::Whole {
-        at: SignatureAt::Headers(&["X-Sig"]),
-        prefix,
-        also_prefix: &[],
-        separator,
+        at: SignatureAt::Headers(vec!["X-Sig".into()]),
+        prefix: prefix.into(),
+        also_prefix: Vec::new(),
+        separator: separator.into(),
     }
 }
 
-const fn timestamp(at: TimestampAt<'static>) -> TimestampSpec<'static> {
+/// One bare signature at that place.
+fn bare(at: SignatureAt) -> SignatureSpec {
+    let (prefix, also_prefix, separator) = Default::default();
+    SignatureSpec::Whole { at, prefix, also_prefix, separator }
+}
+
+fn kv_fields(item_separator: &str, kv_separator: &str, key: &str) -> SignatureSpec {
+    SignatureSpec::Fields {
+        headers: vec!["X-Sig".into()],
+        item_separator: item_separator.into(),
+        kv_separator: kv_separator.into(),
+        key: key.into(),
+    }
+}
+
+fn timestamp(at: TimestampAt) -> TimestampSpec {
     TimestampSpec { at, format: TimeFormat::Unix, tolerance: Some(300), signed: true }
 }
 
-fn with_layout<'a>(
-    signature: SignatureSpec<'a>,
-    content: &'a str,
-    timestamp: Option<TimestampSpec<'a>>,
-) -> HmacSpec<'a> {
-    HmacSpec { layout: LayoutSpec { signature, content, timestamp }, ..PLAIN }
+fn layout(signature: SignatureSpec, content: &str, timestamp: Option<TimestampSpec>) -> LayoutSpec {
+    LayoutSpec { signature, content: content.into(), timestamp }
 }
 
-fn scheme(spec: &HmacSpec<'_>) -> Scheme {
-    Scheme::Hmac(Box::new(Hmac::new(spec).unwrap()))
+fn with_layout(
+    signature: SignatureSpec,
+    content: &str,
+    timestamp: Option<TimestampSpec>,
+) -> SignedSpec {
+    SignedSpec { layout: layout(signature, content, timestamp), ..PLAIN.clone() }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+fn scheme(spec: &SignedSpec) -> Scheme {
+    let spec = Spec::Signed(Box::new(spec.clone()));
+    Scheme::new(&spec, Some("https://h.example/in/")).unwrap()
 }
 
 fn bind(scheme: Scheme, secrets: &[&str]) -> Verifier {
@@ -71,7 +90,7 @@ fn bind(scheme: Scheme, secrets: &[&str]) -> Verifier {
     Verifier::new(scheme, secrets).unwrap()
 }
 
-fn verifier(spec: &HmacSpec<'_>) -> Verifier {
+fn verifier(spec: &SignedSpec) -> Verifier {
     bind(scheme(spec), &["key"])
 }
 

@@ -81,9 +81,12 @@ fn the_prefix_is_required_with_its_case() {
 
 #[test]
 fn a_further_prefix_is_taken_only_where_it_is_named() {
-    let at = SignatureAt::Headers(&["X-Sig"]);
-    let signature =
-        SignatureSpec::Whole { at, prefix: "", also_prefix: &["sha256="], separator: "" };
+    let signature = SignatureSpec::Whole {
+        at: SignatureAt::Headers(vec!["X-Sig".into()]),
+        prefix: String::new(),
+        also_prefix: vec!["sha256=".into()],
+        separator: String::new(),
+    };
     let verifier = verifier(&with_layout(signature, "{body}", None));
     for value in [signed("body"), format!("sha256={}", signed("body"))] {
         assert_eq!(check(&verifier, request(&[("X-Sig", &value)], b"body"), NOW_MS), Ok(0));
@@ -221,10 +224,7 @@ fn an_unsigned_source_covers_nothing() {
 
 #[test]
 fn the_url_is_the_public_one_with_the_query_as_received() {
-    let spec = HmacSpec {
-        public_url: Some("https://h.example/in/"),
-        ..with_layout(whole("", ""), "{method}{url}{body}", None)
-    };
+    let spec = with_layout(whole("", ""), "{method}{url}{body}", None);
     let verdict = |target: &str, content: &str| {
         let mut request =
             request(&[("X-Sig", &signed(content)), ("Host", "evil.example")], b"body");
@@ -239,12 +239,10 @@ fn the_url_is_the_public_one_with_the_query_as_received() {
 
 #[test]
 fn signature_and_timestamp_may_stand_in_the_body() {
-    let at = SignatureAt::Body("/signature/signature");
-    let signature = SignatureSpec::Whole { at, prefix: "", also_prefix: &[], separator: "" };
     let spec = with_layout(
-        signature,
+        bare(SignatureAt::Body("/signature/signature".into())),
         "{timestamp}{body:/signature/token}",
-        Some(timestamp(TimestampAt::Body("/signature/timestamp"))),
+        Some(timestamp(TimestampAt::Body("/signature/timestamp".into()))),
     );
     let body = |timestamp: &str, mac: &str| {
         format!(r#"{{"signature":{{"timestamp":{timestamp},"token":"tok","signature":"{mac}"}}}}"#)
@@ -259,9 +257,7 @@ fn signature_and_timestamp_may_stand_in_the_body() {
 
 #[test]
 fn a_signature_may_stand_in_the_query() {
-    let at = SignatureAt::Query("sig");
-    let signature = SignatureSpec::Whole { at, prefix: "", also_prefix: &[], separator: "" };
-    let spec = with_layout(signature, "{query:k}.{body}", None);
+    let spec = with_layout(bare(SignatureAt::Query("sig".into())), "{query:k}.{body}", None);
     let verdict = |target: String| {
         let request = Request { target, ..request(&[], b"body") };
         check(&verifier(&spec), request, NOW_MS)
@@ -277,7 +273,7 @@ fn a_signature_may_stand_in_the_query() {
 
 #[test]
 fn required_headers_have_exactly_their_value() {
-    let spec = HmacSpec { require_headers: &[("X-Version", "1")], ..PLAIN };
+    let spec = SignedSpec { require_headers: pairs(&[("X-Version", "1")]), ..PLAIN.clone() };
     let good = format!("sha256={}", signed("body"));
     let verdict = |more: &[(&str, &str)]| {
         let headers = [&[("X-Sig", good.as_str())], more].concat();
@@ -290,7 +286,7 @@ fn required_headers_have_exactly_their_value() {
 
 #[test]
 fn a_header_that_the_scheme_needs_is_missed_before_the_body() {
-    let required = HmacSpec { require_headers: &[("X-Id", "1")], ..PLAIN };
+    let required = SignedSpec { require_headers: pairs(&[("X-Id", "1")]), ..PLAIN.clone() };
     let signed_id = with_layout(whole("sha256=", ""), "{header:X-Id}.{body}", None);
     let header = format!("sha256={}", signed("body"));
     for spec in [required, signed_id] {
@@ -311,7 +307,7 @@ fn the_secret_may_be_part_of_the_content() {
 
 #[test]
 fn what_is_covered_is_what_is_signed() {
-    let at = TimestampAt::Header("X-Time");
+    let at = TimestampAt::Header("X-Time".into());
     let verifier =
         verifier(&with_layout(whole("", ""), "{header:X-Id}.{timestamp}", Some(timestamp(at))));
     let covered = |name| verifier.covers_header(&HeaderName::from_static(name));
@@ -332,39 +328,42 @@ fn a_refusal_shows_nothing_of_the_request_or_the_secret() {
 
 #[test]
 fn a_description_that_cannot_hold_names_its_field() {
-    let field = |spec: &HmacSpec<'_>| Hmac::new(spec).unwrap_err().field;
-    let at = |at| SignatureSpec::Whole { at, prefix: "", also_prefix: &[], separator: "" };
-    let kv = |item_separator, kv_separator, key| {
-        with_layout(
-            SignatureSpec::Fields { headers: &["a"], item_separator, kv_separator, key },
-            "{body}",
-            None,
-        )
-    };
+    let field = |spec: &SignedSpec| Signed::new(spec, None).unwrap_err().field;
+    let kv = |items, pairs, key| with_layout(kv_fields(items, pairs, key), "{body}", None);
     let timed = |at, tolerance, content| {
         let timestamp = TimestampSpec { tolerance: Some(tolerance), ..timestamp(at) };
         with_layout(whole("", ""), content, Some(timestamp))
     };
     let signature = |signature| with_layout(signature, "{body}", None);
-    assert_eq!(field(&signature(at(SignatureAt::Headers(&[])))), "signature.header");
-    assert_eq!(field(&signature(at(SignatureAt::Headers(&["a b"])))), "signature.header");
-    assert_eq!(field(&signature(at(SignatureAt::Query("")))), "signature.query");
-    assert_eq!(field(&signature(at(SignatureAt::Body("x")))), "signature.body");
+    assert_eq!(field(&signature(bare(SignatureAt::Headers(vec![])))), "signature.header");
+    assert_eq!(
+        field(&signature(bare(SignatureAt::Headers(vec!["a b".into()])))),
+        "signature.header"
+    );
+    assert_eq!(field(&signature(bare(SignatureAt::Query("".into())))), "signature.query");
+    assert_eq!(field(&signature(bare(SignatureAt::Body("x".into())))), "signature.body");
     assert_eq!(field(&kv("", "=", "v1")), "signature.item_separator");
     assert_eq!(field(&kv(",", "", "v1")), "signature.kv_separator");
     assert_eq!(field(&kv(",", "=", "")), "signature.key");
-    assert_eq!(field(&timed(TimestampAt::Header(""), 1, "{timestamp}")), "timestamp.header");
-    assert_eq!(field(&timed(TimestampAt::Body("t"), 1, "{timestamp}")), "timestamp.body");
-    assert_eq!(field(&timed(TimestampAt::Field("t"), 1, "{timestamp}")), "timestamp.field");
-    assert_eq!(field(&timed(TimestampAt::Header("t"), 0, "{timestamp}")), "timestamp.tolerance");
-    assert_eq!(field(&timed(TimestampAt::Header("t"), 1, "{body}")), "timestamp.signed");
-    assert_eq!(field(&HmacSpec { require_headers: &[("a b", "")], ..PLAIN }), "require_headers");
+    assert_eq!(field(&timed(TimestampAt::Header("".into()), 1, "{timestamp}")), "timestamp.header");
+    assert_eq!(field(&timed(TimestampAt::Body("t".into()), 1, "{timestamp}")), "timestamp.body");
+    assert_eq!(field(&timed(TimestampAt::Field("t".into()), 1, "{timestamp}")), "timestamp.field");
+    assert_eq!(
+        field(&timed(TimestampAt::Header("t".into()), 0, "{timestamp}")),
+        "timestamp.tolerance"
+    );
+    assert_eq!(field(&timed(TimestampAt::Header("t".into()), 1, "{body}")), "timestamp.signed");
+    assert_eq!(
+        field(&SignedSpec { require_headers: pairs(&[("a b", "")]), ..PLAIN.clone() }),
+        "require_headers"
+    );
     assert_eq!(field(&with_layout(whole("", ""), "{url}", None)), "public_url");
 }
 
 #[test]
 fn a_timestamp_in_a_signed_body_is_signed() {
-    let spec = with_layout(whole("", ""), "{body}", Some(timestamp(TimestampAt::Body("/t"))));
+    let spec =
+        with_layout(whole("", ""), "{body}", Some(timestamp(TimestampAt::Body("/t".into()))));
     let body = r#"{"t":1700000000}"#;
     let verdict =
         |now| check(&verifier(&spec), request(&[("X-Sig", &signed(body))], body.as_bytes()), now);
@@ -374,7 +373,8 @@ fn a_timestamp_in_a_signed_body_is_signed() {
 
 #[test]
 fn an_unsigned_timestamp_is_taken_where_that_is_acknowledged() {
-    let unsigned = TimestampSpec { signed: false, ..timestamp(TimestampAt::Header("X-Time")) };
+    let unsigned =
+        TimestampSpec { signed: false, ..timestamp(TimestampAt::Header("X-Time".into())) };
     let verifier = verifier(&with_layout(whole("", ""), "{body}", Some(unsigned)));
     let verdict = |time| {
         check(&verifier, request(&[("X-Sig", &signed("body")), ("X-Time", time)], b"body"), NOW_MS)

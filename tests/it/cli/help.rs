@@ -51,12 +51,13 @@ fn presets_are_listed_and_shown() {
     }
     let all = yard.hookyard(&["presets", "--json"]).json();
     assert_eq!(all.as_array().unwrap().len(), list.lines().count() - 1);
-    let supaglue = serde_json::json!({
-        "name": "supaglue", "title": "Supaglue", "proof": "docs",
-        "event_type": [{ "pointer": "/webhook_event_type" }],
-        "event_id": [{ "header": "svix-id" }, { "header": "webhook-id" }],
-    });
+    let supaglue = yard.hookyard(&["presets", "supaglue", "--json"]).json();
     assert!(all.as_array().unwrap().contains(&supaglue), "{all}");
+    assert_eq!((&supaglue["title"], &supaglue["proof"]), (&"Supaglue".into(), &"docs".into()));
+    assert_eq!(supaglue["event_type"], serde_json::json!([{ "pointer": "/webhook_event_type" }]));
+    let ids = serde_json::json!([{ "header": "svix-id" }, { "header": "webhook-id" }]);
+    assert_eq!(supaglue["event_id"], ids);
+    assert!(supaglue["described"].as_str().unwrap().contains("svix-signature"), "{supaglue}");
     assert_eq!(yard.hookyard(&["presets", "hotglue", "--json"]).json()["event_id"], "body");
 }
 

@@ -44,7 +44,9 @@ impl Yard {
 fn both_senders_are_served_by_the_projects_own_handlers() {
     let mut yard = project();
     let ran = yard.hookyard(&["check"]);
-    assert!(ran.code == Some(0) && ran.out.starts_with("ok: "), "{ran:?}");
+    // Where there is no Go, a warning about the handler that was not built comes first.
+    let last = ran.out.lines().last();
+    assert!(ran.code == Some(0) && last.is_some_and(|line| line.starts_with("ok: ")), "{ran:?}");
     yard.run();
     let job = yard.until(&yard.sends_as("hotglue", &[], ""), "done");
     assert_eq!(job["deliveries"][0]["handler"], "job-report");

@@ -1,8 +1,8 @@
 //! Timestamps: read strictly, and refused when too far from now.
 
-use super::place::{Facts, Place};
 use super::spec::{TimeFormat, TimestampAt, TimestampSpec};
 use crate::clock;
+use crate::verify::place::{Facts, Place};
 use crate::verify::{Refusal, SpecError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,8 +15,8 @@ pub(super) struct Timestamp {
 }
 
 impl Timestamp {
-    pub fn new(spec: &TimestampSpec<'_>, has_fields: bool) -> Result<Self, SpecError> {
-        let place = match spec.at {
+    pub fn new(spec: &TimestampSpec, has_fields: bool) -> Result<Self, SpecError> {
+        let place = match &spec.at {
             TimestampAt::Header(name) => Place::header("timestamp.header", name)?,
             TimestampAt::Body(pointer) => Place::body("timestamp.body", pointer)?,
             TimestampAt::Field(key) if has_fields => Place::field("timestamp.field", key)?,

@@ -1,8 +1,12 @@
 //! The signed text: a template, and what a request puts in its gaps.
 
-use super::place::{Facts, Place};
-use crate::verify::{Refusal, Request, SpecError};
+use super::spec::{BodyTransform, UrlTransform};
+use super::url;
+use crate::verify::place::{Facts, Place};
+use crate::verify::{Refusal, SpecError};
+use flate2::Crc;
 use http::HeaderName;
+use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 
 const FIELD: &str = "content";
@@ -14,11 +18,11 @@ pub(super) struct Content(Vec<Part>);
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    Body,
+    Body(BodyTransform),
     Method,
     Secret,
     /// The public URL; the request's query follows.
-    Url(String),
+    Url(String, UrlTransform),
     At(Place),
 }
 
@@ -34,6 +38,8 @@ pub(super) struct Terms<'a> {
     pub timestamp: Option<&'a Place>,
     pub has_fields: bool,
     pub public_url: Option<&'a str>,
+    pub body: BodyTransform,
+    pub url: UrlTransform,
 }
 
 impl Content {
@@ -79,7 +85,7 @@ impl Content {
     }
 
     pub fn covers_body(&self) -> bool {
-        self.0.contains(&Part::Body)
+        self.0.iter().any(|part| matches!(part, Part::Body(_)))
     }
 
     pub fn covers_header(&self, name: &HeaderName) -> bool {
@@ -91,28 +97,44 @@ impl Content {
     }
 
     /// The text as this request's sender signed it.
-    pub fn fill<'a>(
-        &'a self,
-        facts: &Facts<'a>,
-        request: &'a Request,
-    ) -> Result<Vec<Piece<'a>>, Refusal> {
-        let borrowed = |bytes| Piece::Bytes(Cow::Borrowed(bytes));
-        let pieces = self.0.iter().map(|part| {
-            Ok(match part {
-                Part::Literal(text) => borrowed(text.as_bytes()),
-                Part::Body => borrowed(&request.body),
-                Part::Method => borrowed(request.method.as_str().as_bytes()),
-                Part::Secret => Piece::Secret,
-                Part::Url(url) => {
-                    Piece::Bytes(Cow::Owned([url, facts.head.query_suffix()].concat().into()))
-                }
-                Part::At(place) => Piece::Bytes(match facts.need(place)? {
-                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-                }),
-            })
-        });
-        pieces.collect()
+    pub fn fill<'a>(&'a self, facts: &Facts<'a>) -> Result<Vec<Piece<'a>>, Refusal> {
+        self.0.iter().map(|part| part.fill(facts)).collect()
+    }
+
+    /// Whether the secret is part of it.
+    pub fn has_secret(&self) -> bool {
+        self.0.contains(&Part::Secret)
+    }
+}
+
+impl Part {
+    fn fill<'a>(&'a self, facts: &Facts<'a>) -> Result<Piece<'a>, Refusal> {
+        let text = match self {
+            Self::Secret => return Ok(Piece::Secret),
+            Self::Literal(text) => Cow::Borrowed(text.as_str()),
+            Self::Method => Cow::Borrowed(facts.method.as_str()),
+            Self::Url(url, transform) => {
+                let whole = [url, facts.head.query_suffix()].concat();
+                Cow::Owned(match transform {
+                    UrlTransform::None => whole,
+                    UrlTransform::Hubspot => url::hubspot(&whole),
+                })
+            }
+            Self::At(place) => facts.need(place)?,
+            Self::Body(BodyTransform::None) => return Ok(Piece::Bytes(Cow::Borrowed(facts.body))),
+            Self::Body(BodyTransform::Sha256Hex) => {
+                Cow::Owned(hex::encode(Sha256::digest(facts.body)))
+            }
+            Self::Body(BodyTransform::Crc32Dec) => {
+                let mut crc = Crc::new();
+                crc.update(facts.body);
+                Cow::Owned(crc.sum().to_string())
+            }
+        };
+        Ok(Piece::Bytes(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }))
     }
 }
 
@@ -125,7 +147,7 @@ fn flush(literal: &mut String, parts: &mut Vec<Part>) {
 impl Terms<'_> {
     fn part(&self, term: &str) -> Result<Part, SpecError> {
         match term.split_once(':').map_or((term, None), |(kind, name)| (kind, Some(name))) {
-            ("body", None) => Ok(Part::Body),
+            ("body", None) => Ok(Part::Body(self.body)),
             ("method", None) => Ok(Part::Method),
             ("secret", None) => Ok(Part::Secret),
             ("url", None) => self.url(),
@@ -163,7 +185,7 @@ impl Terms<'_> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         match rest {
             Some(rest) if !rest.is_empty() && !rest.contains(['?', '#']) => {
-                Ok(Part::Url(url.to_owned()))
+                Ok(Part::Url(url.to_owned(), self.url))
             }
             Some(rest) if !rest.is_empty() => Err(SpecError::new(
                 field,
@@ -181,12 +203,16 @@ impl Terms<'_> {
 mod tests {
     use super::*;
 
+    const BODY: Part = Part::Body(BodyTransform::None);
+
     fn parse(template: &str) -> Result<Vec<Part>, SpecError> {
         let timestamp = Place::Field("t".into());
         let terms = Terms {
             timestamp: Some(&timestamp),
             has_fields: true,
             public_url: Some("https://h/p"),
+            body: BodyTransform::None,
+            url: UrlTransform::None,
         };
         Content::parse(template, &terms).map(|content| content.0)
     }
@@ -200,14 +226,14 @@ mod tests {
         let t = || Part::At(Place::Field("t".into()));
         assert_eq!(
             parse("v0:{timestamp}:{body}"),
-            Ok(vec![literal("v0:"), t(), literal(":"), Part::Body])
+            Ok(vec![literal("v0:"), t(), literal(":"), BODY])
         );
-        assert_eq!(parse("{{{body}}}"), Ok(vec![literal("{"), Part::Body, literal("}")]));
+        assert_eq!(parse("{{{body}}}"), Ok(vec![literal("{"), BODY, literal("}")]));
         assert_eq!(
             parse("{method}{url}{secret}{field:t}{header:X-A}{query:k}{body:/a/0}"),
             Ok(vec![
                 Part::Method,
-                Part::Url("https://h/p".into()),
+                Part::Url("https://h/p".into(), UrlTransform::None),
                 Part::Secret,
                 t(),
                 Part::At(Place::Header(HeaderName::from_static("x-a"))),
@@ -249,7 +275,8 @@ mod tests {
     #[test]
     fn a_template_refers_only_to_what_the_scheme_has() {
         let parse = |template, public_url| {
-            let terms = Terms { timestamp: None, has_fields: false, public_url };
+            let (body, url) = (BodyTransform::None, UrlTransform::None);
+            let terms = Terms { timestamp: None, has_fields: false, public_url, body, url };
             Content::parse(template, &terms).map(drop).map_err(|error| error.field)
         };
         assert_eq!(parse("{timestamp}", None), Err("content"));

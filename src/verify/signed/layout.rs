@@ -1,14 +1,15 @@
 //! One family of header names: where it has the signature, and what that signs.
 
 use super::content::{Content, Piece, Terms};
-use super::keyring::Keyring;
-use super::place::{Facts, Place, set_header};
+use super::keyring::{Keyring, Offered};
 use super::signature::Signature;
-use super::spec::{HmacSpec, LayoutSpec};
+use super::spec::{Algorithm, LayoutSpec, SignedSpec};
 use super::timestamp::Timestamp;
 use crate::verify::head::Head;
+use crate::verify::place::{Facts, Place, set_header};
+use crate::verify::secret::Family;
 use crate::verify::{Refusal, Request, SpecError, Unsignable};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method};
 
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -19,19 +20,25 @@ pub(super) struct Layout {
 
 /// What a request claims: that one of these signatures is that of this content.
 pub(super) struct Claim<'a> {
-    pub signatures: Vec<Vec<u8>>,
+    pub signatures: Vec<Offered>,
     pub content: Vec<Piece<'a>>,
 }
 
 impl Layout {
-    pub fn new(spec: &LayoutSpec<'_>, scheme: &HmacSpec<'_>) -> Result<Self, SpecError> {
-        let signature = Signature::new(&spec.signature, scheme.encoding, scheme.digest)?;
+    pub fn new(
+        spec: &LayoutSpec,
+        scheme: &SignedSpec,
+        public_url: Option<&str>,
+    ) -> Result<Self, SpecError> {
+        let signature = Signature::new(&spec.signature, scheme)?;
         let has_fields = signature.has_fields();
-        let timestamp = spec.timestamp.map(|spec| Timestamp::new(&spec, has_fields)).transpose()?;
+        let timestamp = spec.timestamp.as_ref();
+        let timestamp = timestamp.map(|spec| Timestamp::new(spec, has_fields)).transpose()?;
         let place = timestamp.as_ref().map(|timestamp| &timestamp.place);
-        let terms = Terms { timestamp: place, has_fields, public_url: scheme.public_url };
-        let content = Content::parse(spec.content, &terms)?;
-        if let (Some(spec), Some(place)) = (spec.timestamp, place)
+        let (body, url) = (scheme.body_transform, scheme.url_transform);
+        let terms = Terms { timestamp: place, has_fields, public_url, body, url };
+        let content = Content::parse(&spec.content, &terms)?;
+        if let (Some(spec), Some(place)) = (&spec.timestamp, place)
             && spec.signed
             && spec.tolerance.is_some()
             && !content.covers(place)
@@ -41,7 +48,13 @@ impl Layout {
                 "`content` leaves the timestamp out, so anyone could renew it; `signed = false` acknowledges that",
             ));
         }
+        check_secret(&content, scheme.algorithm)?;
         Ok(Self { signature, timestamp, content })
+    }
+
+    /// Forgets the families that no secret is for.
+    pub fn keep(&mut self, has_keys: impl Fn(Family) -> bool) {
+        self.signature.keep(has_keys);
     }
 
     pub fn signature_names(&self) -> impl Iterator<Item = &str> {
@@ -69,7 +82,8 @@ impl Layout {
 
     /// Checks all that is outside the body, but for age and match.
     pub fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
-        let facts = Facts { head, fields: self.signature.fields(head)?, body: &[] };
+        let fields = self.signature.fields(head)?;
+        let facts = Facts { method: &Method::POST, head, fields, body: &[] };
         if !self.signature.is_in_body() {
             self.signature.offered(&facts)?;
         }
@@ -84,19 +98,21 @@ impl Layout {
             .try_for_each(|place| facts.need(place).map(drop))
     }
 
-    /// What the request claims, if it is of now.
+    /// What the request claims, if it is of now. `body` is the one that is signed.
     pub fn claim<'a>(
         &'a self,
         request: &'a Request,
+        body: &'a [u8],
         now_unix_ms: i64,
     ) -> Result<Claim<'a>, Refusal> {
         let head = Head { headers: &request.headers, target: &request.target };
-        let facts = Facts { head, fields: self.signature.fields(head)?, body: &request.body };
+        let fields = self.signature.fields(head)?;
+        let facts = Facts { method: &request.method, head, fields, body };
         let signatures = self.signature.offered(&facts)?;
         if let Some(timestamp) = &self.timestamp {
             timestamp.check(&facts, now_unix_ms)?;
         }
-        Ok(Claim { signatures, content: self.content.fill(&facts, request)? })
+        Ok(Claim { signatures, content: self.content.fill(&facts)? })
     }
 
     /// Adds what the sender adds: the time, an id wherever one is signed and missing, and the
@@ -126,8 +142,25 @@ impl Layout {
             }
         }
         let head = Head { headers: &request.headers, target: &request.target };
-        let facts = Facts { head, fields: fields.clone(), body: &request.body };
-        let tag = keys.sign(&self.content.fill(&facts, request)?, now_unix_ms)?;
+        let method = &request.method;
+        let facts = Facts { method, head, fields: fields.clone(), body: &request.body };
+        let tag = keys.sign(&self.content.fill(&facts)?, now_unix_ms)?;
         set_header(request, header, &self.signature.write(&tag, &fields))
     }
+}
+
+/// A plain digest proves nothing without the secret in it, and a public key is no secret.
+fn check_secret(content: &Content, algorithm: Algorithm) -> Result<(), SpecError> {
+    let problem = match algorithm {
+        Algorithm::Hash(_) if !content.has_secret() => {
+            "a plain digest without `{secret}` in its content is one that anyone can make"
+        }
+        Algorithm::Ed25519 | Algorithm::EcdsaP256(_) | Algorithm::RsaSha256
+            if content.has_secret() =>
+        {
+            "`{secret}` has no place in it: a public key is no secret"
+        }
+        _ => return Ok(()),
+    };
+    Err(SpecError::new("content", problem))
 }

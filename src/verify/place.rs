@@ -3,7 +3,7 @@
 use crate::pointer::{self, Pointer};
 use crate::verify::head::Head;
 use crate::verify::{Refusal, Request, SpecError, Unsignable};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -19,6 +19,7 @@ pub(super) enum Place {
 
 /// A request taken apart as far as its scheme needs.
 pub(super) struct Facts<'a> {
+    pub method: &'a Method,
     pub head: Head<'a>,
     /// The fields of a `kv` signature header.
     pub fields: Vec<(&'a str, &'a str)>,

@@ -1,0 +1,58 @@
+use std::path::Path;
+
+use http::HeaderName;
+
+use crate::config::diagnostic::Diagnostics;
+use crate::pointer::Pointer;
+use crate::verify::{Scheme, SecretError, Window};
+
+use super::*;
+
+fn scheme(name: &str) -> Scheme {
+    let preset = find(name).unwrap();
+    Scheme::new(&preset.scheme.spec, Some("https://hooks.example.com/in")).unwrap()
+}
+
+#[test]
+fn no_row_has_a_mistake() {
+    let (rows, found) = read(ROWS);
+    let report = Diagnostics::new(Path::new("presets.toml"), ROWS, &[], found).to_string();
+    assert_eq!(report, "");
+    assert_eq!(rows.len(), all().count());
+    for row in &rows {
+        let scheme = Scheme::new(&row.scheme.spec, Some("https://hooks.example.com/in"));
+        assert!(scheme.is_ok(), "{}: {scheme:?}", row.name);
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(row.name.chars().all(plain) && !row.title.is_empty(), "{}", row.name);
+    }
+    assert!(names().is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn rows_say_where_type_and_id_are() {
+    let header = |name| Location::Header(HeaderName::from_static(name));
+    let pointer = |text| Location::Pointer(Pointer::from_static(text));
+    let row = |name| {
+        let row = find(name).unwrap();
+        (row.event_type.clone(), row.event_id.clone(), row.proof)
+    };
+    let svix_id = || EventId::At(vec![header("svix-id"), header("webhook-id")]);
+    let statuses = vec![pointer("/status"), pointer("/event")];
+    assert_eq!(row("hotglue"), (statuses, EventId::Body, Proof::Docs));
+    assert_eq!(row("supaglue"), (vec![pointer("/webhook_event_type")], svix_id(), Proof::Docs));
+    assert_eq!(row("svix"), (vec![pointer("/type")], svix_id(), Proof::Vectors));
+    let id = EventId::At(vec![header("x-github-delivery")]);
+    assert_eq!(row("github"), (vec![header("x-github-event")], id, Proof::Vectors));
+}
+
+#[test]
+fn a_public_key_is_no_shared_secret() {
+    const KEY: &str = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+    for name in ["svix", "supaglue"] {
+        let refused = scheme(name).secret(KEY, Window::default());
+        assert_eq!(refused.unwrap_err(), SecretError::KeyPair);
+    }
+    assert!(scheme("standard-webhooks").secret(KEY, Window::default()).is_ok());
+    let private = scheme("standard-webhooks").secret("whsk_AAE=", Window::default());
+    assert_eq!(private.unwrap_err(), SecretError::KeyPair);
+}

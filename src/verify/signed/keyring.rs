@@ -1,0 +1,208 @@
+//! The keys of a source, one for each secret, and the comparison.
+
+use super::content::Piece;
+use super::public_key::PublicKey;
+use super::spec::{Algorithm, Digest};
+use crate::verify::secret::Family;
+use crate::verify::{Refusal, Secret, SecretError, Unsignable};
+use ::hmac::{Hmac, KeyInit as _, Mac as _};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use std::cell::OnceCell;
+use subtle::{Choice, ConstantTimeEq as _};
+
+/// The secrets of a source, ready to use.
+#[derive(Debug)]
+pub(in crate::verify) struct Keyring(Vec<Bound>);
+
+#[derive(Debug)]
+struct Bound {
+    secret: Secret,
+    key: Key,
+}
+
+/// What one key makes of a text.
+#[derive(Debug, Clone)]
+enum Key {
+    /// A digest that has taken in its key: cloning it saves half the work of a short message.
+    Shared(Box<State>),
+    Public(PublicKey),
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    HmacSha1(Hmac<Sha1>),
+    HmacSha256(Hmac<Sha256>),
+    HmacSha384(Hmac<Sha384>),
+    HmacSha512(Hmac<Sha512>),
+    Sha1(Sha1),
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+/// A signature of a request, and which way it is made.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Offered {
+    pub family: Family,
+    pub bytes: Vec<u8>,
+}
+
+/// Whether a key can be made of these bytes.
+pub(super) fn check_key(algorithm: Algorithm, bytes: &[u8]) -> Result<(), SecretError> {
+    Key::new(algorithm, bytes).map(drop)
+}
+
+impl Keyring {
+    /// `algorithm` says how each family signs.
+    pub(super) fn new(
+        secrets: Vec<Secret>,
+        algorithm: impl Fn(Family) -> Algorithm,
+    ) -> Result<Self, SecretError> {
+        let bind = |secret: Secret| {
+            let key = Key::new(algorithm(secret.family()), secret.key())?;
+            Ok(Bound { secret, key })
+        };
+        secrets.into_iter().map(bind).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn has(&self, family: Family) -> bool {
+        self.0.iter().any(|key| key.secret.family() == family)
+    }
+
+    /// Which secret signed `content`, as proven by one of `signatures`. Every secret in force is
+    /// tried with every signature of its family, so that the time taken tells nothing of either.
+    pub(super) fn matching(
+        &self,
+        content: &[Piece<'_>],
+        signatures: &[Offered],
+        now_unix_ms: i64,
+    ) -> Result<usize, Refusal> {
+        let message = OnceCell::new();
+        let in_force = |(_, key): &(usize, &Bound)| key.is_in_force(now_unix_ms);
+        let mut verdict = Err(Refusal::NoSecretInForce);
+        for (index, key) in self.0.iter().enumerate().filter(in_force) {
+            let of_its_family =
+                signatures.iter().filter(|offered| offered.family == key.secret.family());
+            let offered = of_its_family.map(|offered| offered.bytes.as_slice());
+            let hit = match &key.key {
+                Key::Shared(state) => {
+                    let tag = state.tag(content, &key.secret);
+                    offered.fold(Choice::from(0), |hit, offered| hit | offered.ct_eq(&tag)).into()
+                }
+                Key::Public(public) => {
+                    let message = message.get_or_init(|| whole(content));
+                    offered.fold(false, |hit, offered| hit | public.has_signed(message, offered))
+                }
+            };
+            verdict = match verdict {
+                Ok(earlier) => Ok(earlier),
+                Err(_) if hit => Ok(index),
+                Err(_) => Err(Refusal::Mismatch),
+            };
+        }
+        verdict
+    }
+
+    /// The signature of `content` under the first secret in force, and its family.
+    pub(super) fn sign(
+        &self,
+        content: &[Piece<'_>],
+        now_unix_ms: i64,
+    ) -> Result<Offered, Unsignable> {
+        let key = self.0.iter().find(|key| key.is_in_force(now_unix_ms));
+        let key = key.ok_or(Unsignable::Refused(Refusal::NoSecretInForce))?;
+        match &key.key {
+            Key::Shared(state) => {
+                Ok(Offered { family: key.secret.family(), bytes: state.tag(content, &key.secret) })
+            }
+            Key::Public(_) => Err(Unsignable::PublicKey),
+        }
+    }
+}
+
+/// The text in one piece. Only schemes with public keys need it, and they have no `{secret}`.
+fn whole(content: &[Piece<'_>]) -> Vec<u8> {
+    let pieces = content.iter().map(|piece| match piece {
+        Piece::Bytes(bytes) => bytes.as_ref(),
+        Piece::Secret => &[],
+    });
+    pieces.collect::<Vec<_>>().concat()
+}
+
+impl Bound {
+    fn is_in_force(&self, now_unix_ms: i64) -> bool {
+        self.secret.window().contains(now_unix_ms)
+    }
+}
+
+impl Key {
+    fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, SecretError> {
+        match algorithm {
+            Algorithm::Hmac(digest) => Ok(Self::Shared(Box::new(State::hmac(digest, bytes)))),
+            Algorithm::Hash(digest) => Ok(Self::Shared(Box::new(State::hash(digest)))),
+            Algorithm::Ed25519 => PublicKey::ed25519(bytes).map(Self::Public),
+            Algorithm::EcdsaP256(form) => PublicKey::p256(bytes, form).map(Self::Public),
+            Algorithm::RsaSha256 => PublicKey::rsa(bytes).map(Self::Public),
+        }
+    }
+}
+
+impl State {
+    fn hmac(digest: Digest, key: &[u8]) -> Self {
+        // HMAC takes keys of any length.
+        const ANY_LENGTH: &str = "HMAC takes keys of any length";
+        match digest {
+            Digest::Sha1 => Self::HmacSha1(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
+            Digest::Sha256 => Self::HmacSha256(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
+            Digest::Sha384 => Self::HmacSha384(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
+            Digest::Sha512 => Self::HmacSha512(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
+        }
+    }
+
+    fn hash(digest: Digest) -> Self {
+        match digest {
+            Digest::Sha1 => Self::Sha1(Sha1::new()),
+            Digest::Sha256 => Self::Sha256(Sha256::new()),
+            Digest::Sha384 => Self::Sha384(Sha384::new()),
+            Digest::Sha512 => Self::Sha512(Sha512::new()),
+        }
+    }
+
+    fn tag(&self, content: &[Piece<'_>], secret: &Secret) -> Vec<u8> {
+        let mut state = self.clone();
+        for piece in content {
+            match piece {
+                Piece::Bytes(bytes) => state.update(bytes),
+                Piece::Secret => state.update(secret.key()),
+            }
+        }
+        state.finish()
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::HmacSha1(mac) => mac.update(bytes),
+            Self::HmacSha256(mac) => mac.update(bytes),
+            Self::HmacSha384(mac) => mac.update(bytes),
+            Self::HmacSha512(mac) => mac.update(bytes),
+            Self::Sha1(hash) => hash.update(bytes),
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Sha384(hash) => hash.update(bytes),
+            Self::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Self::HmacSha1(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::HmacSha256(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::HmacSha384(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::HmacSha512(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::Sha1(hash) => hash.finalize().to_vec(),
+            Self::Sha256(hash) => hash.finalize().to_vec(),
+            Self::Sha384(hash) => hash.finalize().to_vec(),
+            Self::Sha512(hash) => hash.finalize().to_vec(),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Picking the signatures out of a request.
+
+use super::keyring::Offered;
+use super::spec::{
+    Algorithm, Digest, EcdsaForm, OtherSpec, SignatureAt, SignatureSpec, SignedSpec,
+};
+use crate::verify::head::Head;
+use crate::verify::place::{Facts, Place, header_name};
+use crate::verify::secret::Family;
+use crate::verify::{Encoding, Refusal, SpecError, Unsignable};
+use http::HeaderName;
+use std::ops::RangeInclusive;
+
+/// How many signatures of one request are looked at.
+const MAX_SIGNATURES: usize = 32;
+
+/// Where signatures are and what one looks like.
+#[derive(Debug)]
+pub(super) struct Signature {
+    source: Source,
+    /// What a signature of each family looks like.
+    looks: Vec<Look>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Any of `places`.
+    Whole {
+        places: Vec<Place>,
+        separators: Vec<char>,
+    },
+    Fields {
+        headers: Vec<HeaderName>,
+        item_separators: Vec<char>,
+        kv_separator: String,
+    },
+}
+
+#[derive(Debug)]
+struct Look {
+    family: Family,
+    /// Any of these stands before a signature; in a `kv` header it is its key.
+    labels: Vec<String>,
+    encoding: Encoding,
+    /// Bytes, once decoded.
+    length: RangeInclusive<usize>,
+}
+
+impl Signature {
+    pub fn new(spec: &SignatureSpec, scheme: &SignedSpec) -> Result<Self, SpecError> {
+        let labels = match spec {
+            SignatureSpec::Whole { prefix, also_prefix, .. } => {
+                [std::slice::from_ref(prefix), also_prefix].concat()
+            }
+            SignatureSpec::Fields { key, .. } => vec![key.clone()],
+        };
+        let main = Look {
+            family: Family::Main,
+            labels,
+            encoding: scheme.encoding,
+            length: scheme.algorithm.length(),
+        };
+        let other = scheme.or.iter().map(Look::other);
+        let looks = std::iter::once(Ok(main)).chain(other).collect::<Result<_, _>>()?;
+        Ok(Self { source: Source::new(spec)?, looks })
+    }
+
+    /// Forgets the families that no secret is for.
+    pub fn keep(&mut self, has_keys: impl Fn(Family) -> bool) {
+        self.looks.retain(|look| has_keys(look.family));
+    }
+
+    pub fn has_fields(&self) -> bool {
+        matches!(self.source, Source::Fields { .. })
+    }
+
+    pub fn is_in_body(&self) -> bool {
+        matches!(&self.source, Source::Whole { places, .. } if places.iter().any(Place::is_in_body))
+    }
+
+    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        let (places, headers) = match &self.source {
+            Source::Whole { places, .. } => (places.as_slice(), [].as_slice()),
+            Source::Fields { headers, .. } => ([].as_slice(), headers.as_slice()),
+        };
+        let in_places = places.iter().filter_map(|place| match place {
+            Place::Header(name) => Some(name),
+            _ => None,
+        });
+        in_places.chain(headers)
+    }
+
+    /// The names of the headers and query parameters that it may stand in.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let query = match &self.source {
+            Source::Whole { places, .. } => places.iter().find_map(Place::query_key),
+            Source::Fields { .. } => None,
+        };
+        self.headers().map(HeaderName::as_str).chain(query)
+    }
+
+    /// The header that a sender writes the signature into.
+    pub fn header(&self) -> Result<&HeaderName, Unsignable> {
+        let place = if self.is_in_body() { "body" } else { "query" };
+        self.headers().next().ok_or(Unsignable::Place(place))
+    }
+
+    /// That header's value: the signature, with `fields` before it in a `kv` header.
+    pub fn write(&self, tag: &Offered, fields: &[(&str, &str)]) -> String {
+        let look = self.looks.iter().find(|look| look.family == tag.family);
+        let label = look.and_then(|look| look.labels.first()).map_or("", String::as_str);
+        let tag = look.map_or_else(String::new, |look| look.encoding.encode(&tag.bytes));
+        match &self.source {
+            Source::Whole { .. } => [label, &tag].concat(),
+            Source::Fields { item_separators, kv_separator, .. } => {
+                let all = fields.iter().copied().chain([(label, &*tag)]);
+                let items: Vec<_> =
+                    all.map(|(key, value)| [key, kv_separator, value].concat()).collect();
+                items.join(&String::from_iter(item_separators.first()))
+            }
+        }
+    }
+
+    /// The fields of a `kv` header; none otherwise.
+    pub fn fields<'a>(&self, head: Head<'a>) -> Result<Vec<(&'a str, &'a str)>, Refusal> {
+        let Source::Fields { headers, item_separators, kv_separator } = &self.source else {
+            return Ok(Vec::new());
+        };
+        let mut fields = Vec::new();
+        for name in headers {
+            let items =
+                head.header(name)?.into_iter().flat_map(|text| text.split(&item_separators[..]));
+            fields.extend(items.filter_map(|item| trim(item).split_once(kv_separator.as_str())));
+        }
+        Ok(fields)
+    }
+
+    /// The request's signatures, decoded: at least one, each as long as it must be.
+    pub fn offered(&self, facts: &Facts<'_>) -> Result<Vec<Offered>, Refusal> {
+        let decoded: Vec<_> = match &self.source {
+            Source::Whole { places, separators } => {
+                let mut texts = Vec::new();
+                for place in places {
+                    texts.extend(facts.find(place)?);
+                }
+                if texts.is_empty() {
+                    return Err(Refusal::MissingSignature);
+                }
+                let items = texts.iter().flat_map(|text| text.split(&separators[..])).map(trim);
+                let labelled =
+                    items.flat_map(|item| self.looks.iter().flat_map(move |look| look.strip(item)));
+                labelled.take(MAX_SIGNATURES).filter_map(|(look, text)| look.decode(text)).collect()
+            }
+            Source::Fields { headers, .. } => {
+                if !headers.iter().any(|name| facts.head.headers.contains_key(name)) {
+                    return Err(Refusal::MissingSignature);
+                }
+                let labelled = facts.fields.iter().flat_map(|(key, value)| {
+                    let looks = self.looks.iter();
+                    looks
+                        .filter(move |look| look.labels.iter().any(|label| label == key))
+                        .map(move |look| (look, *value))
+                });
+                labelled.take(MAX_SIGNATURES).filter_map(|(look, text)| look.decode(text)).collect()
+            }
+        };
+        if decoded.is_empty() { Err(Refusal::MalformedSignature) } else { Ok(decoded) }
+    }
+}
+
+impl Look {
+    fn other(spec: &OtherSpec) -> Result<Self, SpecError> {
+        if spec.label.is_empty() {
+            return Err(SpecError::new("or.prefix", "must tell its signatures from the others"));
+        }
+        Ok(Self {
+            family: Family::Other,
+            labels: vec![spec.label.clone()],
+            encoding: spec.encoding,
+            length: spec.algorithm.length(),
+        })
+    }
+
+    /// The signatures that the text may be, without their labels.
+    fn strip<'a>(&'a self, item: &'a str) -> impl Iterator<Item = (&'a Self, &'a str)> {
+        self.labels.iter().filter_map(move |label| Some((self, item.strip_prefix(&**label)?)))
+    }
+
+    fn decode(&self, text: &str) -> Option<Offered> {
+        let bytes = self.encoding.decode(text).filter(|bytes| self.length.contains(&bytes.len()));
+        bytes.map(|bytes| Offered { family: self.family, bytes })
+    }
+}
+
+impl Algorithm {
+    /// The length of a signature in bytes.
+    fn length(self) -> RangeInclusive<usize> {
+        match self {
+            Self::Hmac(digest) | Self::Hash(digest) => digest.length()..=digest.length(),
+            Self::Ed25519 | Self::EcdsaP256(EcdsaForm::Raw) => 64..=64,
+            // Two numbers of up to 33 bytes, each and both behind a tag and a length.
+            Self::EcdsaP256(EcdsaForm::Der) => 8..=72,
+            // Keys have 2048 to 8192 bits.
+            Self::RsaSha256 => 256..=1024,
+        }
+    }
+}
+
+impl Digest {
+    fn length(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+impl Source {
+    fn new(spec: &SignatureSpec) -> Result<Self, SpecError> {
+        match spec {
+            SignatureSpec::Whole { at, separator, .. } => {
+                let places = match at {
+                    SignatureAt::Headers(names) => {
+                        header_names(names)?.into_iter().map(Place::Header).collect()
+                    }
+                    SignatureAt::Query(key) => vec![Place::query("signature.query", key)?],
+                    SignatureAt::Body(pointer) => vec![Place::body("signature.body", pointer)?],
+                };
+                Ok(Self::Whole { places, separators: separator.chars().collect() })
+            }
+            SignatureSpec::Fields { headers, item_separator, kv_separator, key } => {
+                for (field, text) in [
+                    ("signature.item_separator", item_separator),
+                    ("signature.kv_separator", kv_separator),
+                    ("signature.key", key),
+                ] {
+                    if text.is_empty() {
+                        return Err(SpecError::new(
+                            field,
+                            "must not be empty with `parse = \"kv\"`",
+                        ));
+                    }
+                }
+                Ok(Self::Fields {
+                    headers: header_names(headers)?,
+                    item_separators: item_separator.chars().collect(),
+                    kv_separator: kv_separator.clone(),
+                })
+            }
+        }
+    }
+}
+
+fn header_names(names: &[String]) -> Result<Vec<HeaderName>, SpecError> {
+    const FIELD: &str = "signature.header";
+    if names.is_empty() {
+        return Err(SpecError::new(FIELD, "must name at least one header"));
+    }
+    names.iter().map(|name| header_name(FIELD, name)).collect()
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
