@@ -39,8 +39,10 @@ impl Keys {
         let Some(want) = verifier.want(request, now_ms())? else { return Ok(()) };
         verifier.fetching(now_ms());
         match self.fetcher.fetch(&want.url, want.post.as_deref()).await {
-            Ok(document) => verifier.keep(&want, &document, self.fetcher.roots(), now_ms()),
-            Err(error) if error.is_absence() => verifier.keep(&want, &[], &[], now_ms()),
+            Ok(document) => {
+                verifier.keep(&want, Some(&document), self.fetcher.roots(), now_ms());
+            }
+            Err(error) if error.is_absence() => verifier.keep(&want, None, &[], now_ms()),
             Err(error) => {
                 tracing::warn!(url = want.url, cause = %error, "a key cannot be fetched");
                 verifier.lacks(&want, now_ms());

@@ -7,12 +7,6 @@ pub(super) const SERVER: &[&str] = &["trusted_proxies", "min_free", "retention"]
 /// Keys of `[sources.*]`.
 pub(super) const SOURCE: &[&str] = &["rate_limit", "allow"];
 
-/// Keys of a source's `scheme`.
-pub(super) const SCHEME: &[&str] = &["handshake"];
-
-/// The `kind`s of a source's `scheme`.
-pub(super) const KINDS: &[&str] = &["jws", "code"];
-
 /// Keys of `[[routes]]`.
 pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog", "paused"];
 

@@ -4,11 +4,14 @@
 mod context;
 mod diagnostic;
 mod handlers;
+mod handshake;
 mod item;
+mod jws;
 mod later;
 mod names;
 mod places;
 pub mod presets;
+mod proving;
 mod reading;
 mod reply;
 mod routes;
@@ -21,6 +24,7 @@ mod signature;
 mod sources;
 mod syntax;
 mod units;
+mod with;
 
 #[cfg(test)]
 mod tests;
@@ -74,7 +78,7 @@ fn document(root: &mut Section<'_>) -> Config {
     let server = Arc::new(root.table("server", later::SERVER, server::read));
     let sources = root.optional("sources", Item::entries).unwrap_or_default();
     let names: Vec<&str> = sources.iter().map(|entry| entry.name).collect();
-    let sources = sources::read(sources);
+    let sources = sources::read(sources, &server.data);
     let mut routes = Routes::new(&names, server.ceilings);
     let tables = root.optional("routes", Item::list).unwrap_or_default();
     let read_routes = routes.read(tables);

@@ -3,8 +3,6 @@
 mod paypal;
 mod sns;
 
-#[cfg(test)]
-mod tests;
 
 use super::asymmetric::{self, NamedKey, Signing};
 use super::fetched::{Look, Store, Want};
@@ -13,7 +11,7 @@ use super::named::named;
 use super::with::With;
 use super::{Refusal, Request, SpecError};
 use http::Uri;
-use webpki::types::TrustAnchor;
+use tokio_rustls::rustls::pki_types::TrustAnchor;
 
 named! {
     /// Who signs that way.
@@ -23,9 +21,19 @@ named! {
     }
 }
 
+impl Certifier {
+    /// What a source may give it: whom its requests must be for, first.
+    pub(super) fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::AwsSns => &["topic", "certificate", "confirm"],
+            Self::Paypal => &["webhook_id", "certificate"],
+        }
+    }
+}
+
 /// A checked scheme of that kind.
 #[derive(Debug)]
-pub(super) struct Certified {
+pub struct Certified {
     certifier: Certifier,
     /// PayPal's id of the webhook, or the topics of SNS: whom the request must be for.
     subjects: Vec<String>,
@@ -49,10 +57,7 @@ struct Claim {
 impl Certified {
     /// `hosts` stand in place of the provider's own.
     pub fn new(certifier: Certifier, with: &With, hosts: &[String]) -> Result<Self, SpecError> {
-        let subject = match certifier {
-            Certifier::AwsSns => "topic",
-            Certifier::Paypal => "webhook_id",
-        };
+        let subject = certifier.names().first().copied().unwrap_or_default();
         let subjects = with.all(subject).to_vec();
         if subjects.is_empty() {
             return Err(SpecError::new("with", format!("`{subject}` is missing")));

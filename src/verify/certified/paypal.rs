@@ -5,17 +5,18 @@ use super::Claim;
 use crate::verify::asymmetric::{NamedKey, PublicKey, Signing};
 use crate::verify::head::Head;
 use crate::verify::{Encoding, Refusal, Request};
+use flate2::Crc;
 use http::HeaderName;
 use std::time::Duration;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use webpki::types::{CertificateDer, TrustAnchor, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage};
 
-pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("paypal-transmission-sig");
-const ID: HeaderName = HeaderName::from_static("paypal-transmission-id");
-const TIME: HeaderName = HeaderName::from_static("paypal-transmission-time");
-const CERTIFICATE: HeaderName = HeaderName::from_static("paypal-cert-url");
-const ALGORITHM: HeaderName = HeaderName::from_static("paypal-auth-algo");
+pub(super) static SIGNATURE: HeaderName = HeaderName::from_static("paypal-transmission-sig");
+static ID: HeaderName = HeaderName::from_static("paypal-transmission-id");
+static TIME: HeaderName = HeaderName::from_static("paypal-transmission-time");
+static CERTIFICATE: HeaderName = HeaderName::from_static("paypal-cert-url");
+static ALGORITHM: HeaderName = HeaderName::from_static("paypal-auth-algo");
 
 /// How far from now a request may have been sent, in milliseconds.
 const TOLERANCE_MS: u64 = 300_000;
@@ -25,7 +26,7 @@ const CHAIN: usize = 8;
 
 pub(super) fn precheck(head: Head<'_>) -> Result<(), Refusal> {
     signature(head)?;
-    [ID, TIME, CERTIFICATE, ALGORITHM].iter().try_for_each(|name| need(head, name).map(drop))
+    [&ID, &TIME, &CERTIFICATE, &ALGORITHM].into_iter().try_for_each(|name| need(head, name).map(drop))
 }
 
 /// The id of the transmission, its time, the id of the webhook and the CRC-32 of the body.
@@ -39,10 +40,11 @@ pub(super) fn claim(request: &Request, webhook_id: &str, now_ms: i64) -> Result<
     if now_ms.abs_diff(sent.as_millisecond()) > TOLERANCE_MS {
         return Err(Refusal::Stale);
     }
-    let checksum = crc32fast::hash(&request.body);
+    let mut checksum = Crc::new();
+    checksum.update(&request.body);
     Ok(Claim {
         certificate: need(head, &CERTIFICATE)?.to_owned(),
-        content: format!("{}|{time}|{webhook_id}|{checksum}", need(head, &ID)?).into_bytes(),
+        content: format!("{}|{time}|{webhook_id}|{}", need(head, &ID)?, checksum.sum()).into_bytes(),
         signing: Signing::RsaSha256,
         tag: signature(head)?,
     })

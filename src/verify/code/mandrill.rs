@@ -6,7 +6,7 @@ use crate::verify::head::Head;
 use crate::verify::{Refusal, Request};
 use http::HeaderName;
 
-pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-mandrill-signature");
+pub(super) static SIGNATURE: HeaderName = HeaderName::from_static("x-mandrill-signature");
 
 /// The URL as it was given to Mandrill, then the sorted names and values of the form.
 pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusal> {
@@ -15,6 +15,6 @@ pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusa
     let content = [public_url, head.query_suffix(), &form::sorted(fields)].concat();
     Ok(Claim {
         contents: vec![content.into_bytes()],
-        signatures: Code::Mandrill.offered(head, &[SIGNATURE])?,
+        signatures: Code::Mandrill.offered(head)?,
     })
 }

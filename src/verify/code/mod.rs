@@ -12,8 +12,6 @@ mod sign;
 mod twilio;
 mod url;
 
-#[cfg(test)]
-mod tests;
 
 use super::encoding::Encoding;
 use super::head::Head;
@@ -23,6 +21,7 @@ use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderName;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
+use std::slice::from_ref;
 use subtle::{Choice, ConstantTimeEq as _};
 
 named! {
@@ -53,7 +52,7 @@ struct Claim {
 
 /// A code, with the URL that the sender calls.
 #[derive(Debug)]
-pub(super) struct Coded {
+pub struct Coded {
     code: Code,
     /// Scheme, host and path; the query is taken from the request.
     public_url: String,
@@ -69,11 +68,11 @@ impl Code {
     fn headers(self) -> &'static [HeaderName] {
         match self {
             Self::AdyenStandard | Self::Braintree | Self::DropboxSign => &[],
-            Self::Contentful => &[contentful::SIGNATURE],
-            Self::Mandrill => &[mandrill::SIGNATURE],
+            Self::Contentful => from_ref(&contentful::SIGNATURE),
+            Self::Mandrill => from_ref(&mandrill::SIGNATURE),
             Self::Plivo => &plivo::SIGNATURES,
             Self::PlivoV2 => &plivo::SIGNATURES_V2,
-            Self::Twilio => &[twilio::SIGNATURE],
+            Self::Twilio => from_ref(&twilio::SIGNATURE),
         }
     }
 
@@ -113,10 +112,7 @@ impl Coded {
 
     /// Refuses a request whose headers hold no signature in the right form.
     pub fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
-        match self.code.headers() {
-            [] => Ok(()),
-            headers => self.code.offered(head, headers).map(drop),
-        }
+        if self.code.headers().is_empty() { Ok(()) } else { self.code.offered(head).map(drop) }
     }
 
     /// Which of the secrets signed the request.
@@ -131,6 +127,22 @@ impl Coded {
             verdict = Ok(self.matching(secrets, &claim, now_unix_ms)?);
         }
         verdict
+    }
+
+    /// A text under the secret that verified a request, or else under the first in force.
+    pub fn prove(
+        &self,
+        secrets: &[Secret],
+        text: &[u8],
+        index: Option<usize>,
+        now_unix_ms: i64,
+    ) -> Option<Vec<u8>> {
+        let in_force = |secret: &&Secret| secret.window().contains(now_unix_ms);
+        let secret = match index {
+            Some(index) => secrets.get(index),
+            None => secrets.iter().find(in_force),
+        };
+        secret.map(|secret| self.code.tag(secret.key(), text))
     }
 
     /// Whether what stands in the body, where types and ids are looked for, is signed.
@@ -188,11 +200,11 @@ impl Coded {
 
 impl Code {
     /// The signatures in these headers, which hold one each, or several behind commas.
-    fn offered(self, head: Head<'_>, headers: &[HeaderName]) -> Result<Vec<Vec<u8>>, Refusal> {
+    fn offered(self, head: Head<'_>) -> Result<Vec<Vec<u8>>, Refusal> {
         let encoding = if self == Self::Contentful { Encoding::Hex } else { Encoding::Base64 };
         let several = matches!(self, Self::Plivo | Self::PlivoV2);
         let (mut found, mut decoded) = (false, Vec::new());
-        for name in headers {
+        for name in self.headers() {
             let Some(text) = head.header(name)? else { continue };
             found = true;
             let items = text.split(|c| several && c == ',').take(SIGNATURES);

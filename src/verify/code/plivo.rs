@@ -8,17 +8,17 @@ use crate::verify::{Refusal, Request};
 use http::HeaderName;
 
 /// The signature under the token of the account or subaccount, and the one under the main account's.
-pub(super) const SIGNATURES: [HeaderName; 2] = [
+pub(super) static SIGNATURES: [HeaderName; 2] = [
     HeaderName::from_static("x-plivo-signature-v3"),
     HeaderName::from_static("x-plivo-signature-ma-v3"),
 ];
-pub(super) const NONCE: HeaderName = HeaderName::from_static("x-plivo-signature-v3-nonce");
+pub(super) static NONCE: HeaderName = HeaderName::from_static("x-plivo-signature-v3-nonce");
 
-pub(super) const SIGNATURES_V2: [HeaderName; 2] = [
+pub(super) static SIGNATURES_V2: [HeaderName; 2] = [
     HeaderName::from_static("x-plivo-signature-v2"),
     HeaderName::from_static("x-plivo-signature-ma-v2"),
 ];
-pub(super) const NONCE_V2: HeaderName = HeaderName::from_static("x-plivo-signature-v2-nonce");
+pub(super) static NONCE_V2: HeaderName = HeaderName::from_static("x-plivo-signature-v2-nonce");
 
 /// URL, sorted query, sorted form, nonce.
 pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusal> {
@@ -41,7 +41,7 @@ pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusa
     content += &form::sorted(form);
     let nonce = head.header(&NONCE)?.ok_or(Refusal::Missing(format!("header {NONCE}")))?;
     content = content + "." + nonce;
-    let signatures = Code::Plivo.offered(head, &SIGNATURES)?;
+    let signatures = Code::Plivo.offered(head)?;
     Ok(Claim { contents: vec![content.into_bytes()], signatures })
 }
 
@@ -49,7 +49,7 @@ pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusa
 pub(super) fn claim_v2(request: &Request, public_url: &str) -> Result<Claim, Refusal> {
     let head = Head { headers: &request.headers, target: &request.target };
     let nonce = head.header(&NONCE_V2)?.ok_or(Refusal::Missing(format!("header {NONCE_V2}")))?;
-    let signatures = Code::PlivoV2.offered(head, &SIGNATURES_V2)?;
+    let signatures = Code::PlivoV2.offered(head)?;
     Ok(Claim { contents: vec![[public_url, nonce].concat().into_bytes()], signatures })
 }
 

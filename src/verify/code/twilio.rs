@@ -9,7 +9,7 @@ use http::HeaderName;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
+pub(super) static SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 
 /// The parameter of the URL that holds the hash of a body which is no form.
 const BODY_HASH: &str = "bodySHA256";
@@ -27,7 +27,7 @@ pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusa
     let contents = urls(public_url, head.query_suffix());
     Ok(Claim {
         contents: contents.into_iter().map(|url| (url + &signed).into_bytes()).collect(),
-        signatures: Code::Twilio.offered(head, &[SIGNATURE])?,
+        signatures: Code::Twilio.offered(head)?,
     })
 }
 

@@ -19,6 +19,16 @@ pub struct Respond {
 }
 
 impl Respond {
+    pub(super) fn said(&self) -> impl Iterator<Item = &Said> {
+        let (text, members) = match &self.body {
+            RespondBody::Empty => (None, None),
+            RespondBody::Text(said) => (Some(said), None),
+            RespondBody::Json(members) => (None, Some(members)),
+        };
+        let members = members.into_iter().flatten().map(|(_, said)| said);
+        self.headers.iter().map(|(_, said)| said).chain(text).chain(members)
+    }
+
     pub(super) fn said_mut(&mut self) -> impl Iterator<Item = &mut Said> {
         let (text, members) = match &mut self.body {
             RespondBody::Empty => (None, None),

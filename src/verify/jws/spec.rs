@@ -44,6 +44,16 @@ pub struct JwsSpec {
     pub keys: Option<KeysAt>,
 }
 
+impl JwsSpec {
+    /// The texts that may have gaps.
+    pub(in crate::verify) fn texts(&self) -> Vec<&str> {
+        let claims = self.claims.iter().filter_map(|(_, value)| value.as_str());
+        let keys = self.keys.iter().flat_map(|at| [Some(&*at.url), at.post.as_deref()]).flatten();
+        let issuers = self.issuers.iter().map(String::as_str);
+        issuers.chain(self.audience.as_deref()).chain(claims).chain(keys).collect()
+    }
+}
+
 /// A claim that holds the SHA-256 of the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyHash {
