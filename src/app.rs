@@ -24,7 +24,8 @@ use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{self, Cache, Compiler, Job, Slots};
-use crate::ingress::{Attempts, Ingress};
+use crate::handover::Handovers;
+use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::reload::{self, Asker};
@@ -79,7 +80,8 @@ impl App {
         let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
-        let parts = Parts { ledger, current: Current::default(), slots, guard, metrics };
+        let handovers = Arc::new(Handovers::new(&server.data));
+        let parts = Parts { handovers, ledger, current: Current::default(), slots, guard, metrics };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -89,7 +91,10 @@ impl App {
             admin: admin.local_addr()?,
             drain,
             dispatch: parts.dispatch(jobs, threads)?,
-            sides: [parts.public(public, tls, &server), parts.admin(admin, reload.clone())],
+            sides: [
+                parts.public(public, tls, &server, reload.clone()),
+                parts.admin(admin, reload.clone()),
+            ],
             reload,
             ledger: parts.ledger,
         })
@@ -126,6 +131,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// What the parts share.
 struct Parts {
+    handovers: Arc<Handovers>,
     ledger: Ledger,
     current: Current,
     slots: Slots,
@@ -153,13 +159,22 @@ impl Parts {
         dispatch.start(threads).context("cannot start the handlers' threads")
     }
 
-    fn public(&self, listener: TcpListener, tls: Option<TlsAcceptor>, server: &Server) -> Side {
+    fn public(
+        &self,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        server: &Server,
+        reload: Asker,
+    ) -> Side {
         let ingress = Arc::new(Ingress {
             current: self.current.clone(),
             ledger: self.ledger.clone(),
             attempts: Attempts::new(self.slots.clone(), self.ledger.clone(), self.metrics.clone()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
+            handovers: self.handovers.clone(),
+            reload,
+            peers: Peers::new(server.refusal_limit),
             metrics: self.metrics.clone(),
         });
         let limits = Limits {
@@ -179,6 +194,7 @@ impl Parts {
         let admin = Arc::new(Admin {
             guard: self.guard.clone(),
             reload,
+            handovers: self.handovers.clone(),
             ledger: self.ledger.clone(),
             current: self.current.clone(),
             metrics: self.metrics.clone(),
@@ -198,6 +214,7 @@ async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Res
         data: server.data.clone(),
         dedupe_window: server.dedupe_window,
         dedupe_memory: server.dedupe_memory,
+        min_free: server.min_free,
         longest_wait,
     };
     let metrics = metrics.clone();

@@ -24,13 +24,16 @@ pub const UNTYPED: &str = "event";
 /// The attribute that holds the sender's own id of an event.
 pub const SENDER_ID: &str = "sender-id";
 
+/// Stands for a secret's place where a key that is none of the source's secrets proved an event.
+const NO_SECRET: i64 = -1;
+
 /// One verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     source: Arc<str>,
     kind: Arc<str>,
     received_at: u64,
-    secret: Option<usize>,
+    proof: Option<i64>,
     attributes: Vec<(String, String)>,
     headers: Headers,
     body: Bytes,
@@ -46,7 +49,8 @@ impl Event {
         received_at: u64,
         sender_id: Option<String>,
     ) -> Self {
-        let secret = verified.secret_index();
+        let index = verified.secret_index().and_then(|index| i64::try_from(index).ok());
+        let proof = index.or(verified.is_proven().then_some(NO_SECRET));
         let request = verified.into_request();
         let (path, query) = match request.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -60,7 +64,7 @@ impl Event {
             source,
             kind,
             received_at,
-            secret,
+            proof,
             attributes,
             headers: Headers::storable(&request.headers),
             body: Bytes::copy_from_slice(&request.body),
@@ -72,12 +76,12 @@ impl Event {
         source: Arc<str>,
         kind: Arc<str>,
         received_at: u64,
-        secret: Option<usize>,
+        proof: Option<i64>,
         attributes: Vec<(String, String)>,
         headers: Headers,
         body: Bytes,
     ) -> Self {
-        Self { source, kind, received_at, secret, attributes, headers, body }
+        Self { source, kind, received_at, proof, attributes, headers, body }
     }
 
     /// The source that sent it.
@@ -95,9 +99,19 @@ impl Event {
         self.received_at
     }
 
-    /// Which of the source's secrets matched; `None` for a source that verifies nothing.
+    /// Which of the source's secrets matched; `None` where none did.
     pub fn secret(&self) -> Option<usize> {
-        self.secret
+        self.proof.and_then(|place| usize::try_from(place).ok())
+    }
+
+    /// Whether anything proved where it comes from.
+    pub fn is_verified(&self) -> bool {
+        self.proof.is_some()
+    }
+
+    /// What proved it, as the ledger keeps it.
+    pub(crate) fn proof(&self) -> Option<i64> {
+        self.proof
     }
 
     /// Named facts about it: `path`, `query`, `sender-id`, `peer`.

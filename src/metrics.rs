@@ -19,6 +19,12 @@ pub struct Metrics {
     registry: Registry,
     /// `hookyard_requests_total{source,result}`.
     pub requests: IntCounterVec,
+    /// `hookyard_source_verified{source}`: 0 where nothing proves who sends.
+    pub source_verified: IntGaugeVec,
+    /// `hookyard_refusals_total{source,cause}`.
+    pub refusals: IntCounterVec,
+    /// `hookyard_secret_matches_total{source,secret}`: the secret by its place in the list.
+    pub secret_matches: IntCounterVec,
     /// `hookyard_connections_refused_total`: over the limit of open connections.
     pub connections_refused: IntCounter,
     /// `hookyard_ack_duration_seconds`: from a request's last byte to its being durable.
@@ -35,6 +41,8 @@ pub struct Metrics {
     pub dedupe_horizon: IntGauge,
     /// `hookyard_commit_failures_total`: commits that the disk refused.
     pub commit_failures: IntCounter,
+    /// `hookyard_free_bytes`: free space on the ledger's disk.
+    pub free_bytes: IntGauge,
     /// `hookyard_reloads_total{result}`.
     pub reloads: IntCounterVec,
     /// `hookyard_attempts_total{route,outcome}`.
@@ -52,6 +60,20 @@ impl Metrics {
         let registry = Registry::new_custom(Some("hookyard".to_owned()), None)?;
         let metrics = Self {
             requests: counters("requests_total", "Requests answered.", &["source", "result"])?,
+            source_verified: IntGaugeVec::new(
+                Opts::new("source_verified", "1: its requests are verified. 0: kind = \"none\"."),
+                &["source"],
+            )?,
+            refusals: counters(
+                "refusals_total",
+                "Requests refused as unauthorized, by cause.",
+                &["source", "cause"],
+            )?,
+            secret_matches: counters(
+                "secret_matches_total",
+                "Verified requests by the place of the secret that matched; the first is 0.",
+                &["source", "secret"],
+            )?,
             connections_refused: IntCounter::new(
                 "connections_refused_total",
                 "Connections refused because too many were open.",
@@ -83,6 +105,10 @@ impl Metrics {
                 "commit_failures_total",
                 "Commits that failed; their events were answered 503.",
             )?,
+            free_bytes: IntGauge::new(
+                "free_bytes",
+                "Free space on the disk that holds the ledger.",
+            )?,
             reloads: counters("reloads_total", "Reloads, ok or failed.", &["result"])?,
             attempts: counters("attempts_total", "Attempts ended.", &["route", "outcome"])?,
             attempt_duration: HistogramVec::new(
@@ -97,6 +123,9 @@ impl Metrics {
 
     fn register(&self) -> prometheus::Result<()> {
         self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.source_verified.clone()))?;
+        self.registry.register(Box::new(self.refusals.clone()))?;
+        self.registry.register(Box::new(self.secret_matches.clone()))?;
         self.registry.register(Box::new(self.connections_refused.clone()))?;
         self.registry.register(Box::new(self.ack_duration.clone()))?;
         self.registry.register(Box::new(self.events_stored.clone()))?;
@@ -105,6 +134,7 @@ impl Metrics {
         self.registry.register(Box::new(self.settled.clone()))?;
         self.registry.register(Box::new(self.dedupe_horizon.clone()))?;
         self.registry.register(Box::new(self.commit_failures.clone()))?;
+        self.registry.register(Box::new(self.free_bytes.clone()))?;
         self.registry.register(Box::new(self.reloads.clone()))?;
         self.registry.register(Box::new(self.attempts.clone()))?;
         self.registry.register(Box::new(self.attempt_duration.clone()))

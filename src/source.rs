@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -13,7 +14,9 @@ use crate::clock::wall_ms;
 use crate::document::Document;
 use crate::event::{UNKNOWN, UNTYPED};
 use crate::keys::Keys;
+use crate::network::Networks;
 use crate::pointer::Pointer;
+use crate::quota::Bucket;
 use crate::verify::handshake::Handshakes;
 use crate::verify::{EventId, Location, Refusal, Request, Verifier};
 
@@ -43,6 +46,10 @@ pub struct Source {
     pub event_type: Option<EventType>,
     /// What makes two requests the same event.
     pub event_id: EventId,
+    /// Who may send; `None`: anybody.
+    pub allow: Option<Networks>,
+    /// How many verified events it may send; `None`: any number.
+    pub rate_limit: Option<Bucket>,
     /// Bytes of a body at the most.
     pub body_limit: usize,
     /// What it is answered; `None`: the event's id.
@@ -106,6 +113,19 @@ pub struct RefusalLog {
 }
 
 impl Source {
+    /// Refuses callers that may not send.
+    pub fn admit(&self, peer: IpAddr) -> Result<(), Refusal> {
+        match &self.allow {
+            Some(allow) if !allow.contains(peer) => Err(Refusal::NotAllowed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a verified event; where there were too many, says how long to wait.
+    pub fn within_rate(&self, now: Instant) -> Result<(), Duration> {
+        self.rate_limit.as_ref().map_or(Ok(()), |limit| limit.take(now))
+    }
+
     /// The request's event type; `None` when it must have one and has not.
     pub fn kind(&self, request: &Request) -> Option<Arc<str>> {
         let Some(EventType { at, required }) = &self.event_type else {

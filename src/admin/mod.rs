@@ -2,6 +2,7 @@
 
 mod api;
 mod guard;
+mod handover;
 mod show;
 
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::ledger::Ledger;
+use crate::handover::Handovers;
+use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
 use crate::reload::Asker;
 use crate::snapshot::Current;
@@ -33,6 +35,8 @@ pub struct Admin {
     pub guard: Arc<ArcSwap<Guard>>,
     /// Where reloads are asked for.
     pub reload: Asker,
+    /// Secrets that senders hand over.
+    pub handovers: Arc<Handovers>,
     /// The events.
     pub ledger: Ledger,
     /// Sources, routes and handlers.
@@ -53,6 +57,12 @@ impl Admin {
         match (path, &head.method) {
             (RELOAD, &Method::POST) => return self.reload().await,
             (RELOAD, _) => return not_allowed("POST"),
+            (path, method) if let Some(ask) = handover::Ask::of(path) => {
+                return match *method {
+                    Method::POST => self.hand_over(ask, head.uri.query().unwrap_or_default()),
+                    _ => not_allowed("POST"),
+                };
+            }
             (_, &Method::GET | &Method::HEAD) => {}
             _ => return not_allowed("GET, HEAD"),
         }
@@ -71,10 +81,11 @@ impl Admin {
     }
 
     fn ready(&self) -> Answer {
-        if self.ledger.is_writable() {
-            json_answer(StatusCode::OK, &json!({"status": "ready"}))
-        } else {
-            error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written")
+        let unavailable = |what| error(StatusCode::SERVICE_UNAVAILABLE, what);
+        match self.ledger.problem() {
+            None => json_answer(StatusCode::OK, &json!({"status": "ready"})),
+            Some(Problem::Failing) => unavailable("the ledger cannot be written"),
+            Some(Problem::Full) => unavailable("the disk has less free space than min_free"),
         }
     }
 

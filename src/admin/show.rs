@@ -30,6 +30,7 @@ pub fn summary(row: &EventRow) -> Value {
         "source": row.source,
         "type": row.kind,
         "received_at": rfc3339(row.received_at),
+        "verified": row.verified,
         "duplicates": row.duplicates,
         "deliveries": deliveries,
     })
@@ -63,6 +64,7 @@ pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
         "source": row.source,
         "type": row.kind,
         "received_at": rfc3339(row.received_at),
+        "verified": row.verified,
         "secret": event.secret(),
         "attributes": attributes,
         "headers": headers,

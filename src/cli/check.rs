@@ -17,7 +17,7 @@ Examples:
   hookyard check --json
   hookyard check --config router.toml
 
-With --json it prints {\"ok\", \"diagnostics\": [{\"severity\", \"file\", \"line\", \"column\", \"message\", \"help\"}]}.
+With --json it prints {\"ok\", \"unverified\": [source], \"diagnostics\": [{\"severity\", \"file\", \"line\", \"column\", \"message\", \"help\"}]}.
 A severity is \"error\" or \"warning\". Lines and columns count from 1, columns in characters; both are
 null where the finding is about the whole file, and help is null where there is none.";
 
@@ -44,7 +44,8 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     }
     let is_good = !found.iter().any(Diagnostics::has_errors);
     if args.json {
-        return Ok(Answer::json(&as_json(&found, is_good), is_good));
+        let unverified = reading.unverified();
+        return Ok(Answer::json(&as_json(&found, &unverified, is_good), is_good));
     }
     let reports = found.iter().map(|found| found.render(colored(&stdout())));
     let mut parts: Vec<String> = reports.filter(|report| !report.is_empty()).collect();
@@ -96,10 +97,15 @@ fn summary(config: &Config, modules: usize) -> String {
         count(config.routes.len(), "route"),
         count(modules, "handler"),
     ];
-    format!("ok: {sources}, {routes}, {modules}")
+    let unverified: Vec<&str> = config.unverified().map(|source| &*source.name).collect();
+    let unverified = match unverified[..] {
+        [] => String::new(),
+        _ => format!(" (unverified: {})", unverified.join(", ")),
+    };
+    format!("ok: {sources}{unverified}, {routes}, {modules}")
 }
 
-fn as_json(found: &[Diagnostics], is_good: bool) -> Value {
+fn as_json(found: &[Diagnostics], unverified: &[&str], is_good: bool) -> Value {
     let one = |file: &Diagnostics, finding: &Diagnostic| {
         let (line, column) = file.place(finding).unzip();
         json!({
@@ -115,5 +121,5 @@ fn as_json(found: &[Diagnostics], is_good: bool) -> Value {
         })
     };
     let all = found.iter().flat_map(|file| file.iter().map(move |finding| one(file, finding)));
-    json!({ "ok": is_good, "diagnostics": all.collect::<Vec<Value>>() })
+    json!({ "ok": is_good, "unverified": unverified, "diagnostics": all.collect::<Vec<Value>>() })
 }

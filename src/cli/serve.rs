@@ -34,12 +34,13 @@ async fn serve(config: Config, read: &Diagnostics) -> Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let hang_up = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let unverified: Vec<_> = config.unverified().map(|source| source.path.clone()).collect();
     let app = tokio::select! {
         app = App::start(config, read) => app?,
         // Nothing has been promised to anyone yet: there is nothing to finish.
         () = signals.next() => std::process::exit(INTERRUPTED),
     };
-    announce(&app, scheme).context("cannot print the addresses")?;
+    announce(&app, scheme, &unverified).context("cannot print the addresses")?;
     tokio::select! {
         () = signals.next() => {}
         () = reload_on(hang_up, &app) => {}
@@ -61,11 +62,15 @@ async fn reload_on(mut hang_up: Signal, app: &App) {
     std::future::pending::<()>().await
 }
 
-/// `scheme` is the public side's; the admin side speaks plain HTTP.
-fn announce(app: &App, scheme: &str) -> io::Result<()> {
+/// `scheme` is the public side's; the admin side speaks plain HTTP. Whoever reads may stop after
+/// the addresses, so all is written at once.
+fn announce(app: &App, scheme: &str, unverified: &[String]) -> io::Result<()> {
+    let mut lines = format!("public {scheme}://{}\nadmin  http://{}\n", app.public, app.admin);
+    for path in unverified {
+        lines += &format!("unverified {scheme}://{}{path}\n", app.public);
+    }
     let mut out = io::stdout().lock();
-    writeln!(out, "public {scheme}://{}", app.public)?;
-    writeln!(out, "admin  http://{}", app.admin)?;
+    out.write_all(lines.as_bytes())?;
     out.flush()
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Context<'a> {
     pub folder: &'a Path,
     /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// What time it is, in milliseconds since 1970.
+    pub now: i64,
     /// Stands in for tables that are not there.
     pub empty: DeTable<'a>,
     found: RefCell<Vec<Diagnostic>>,
@@ -26,10 +28,11 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub fn new(folder: &'a Path, env: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
+    pub fn new(folder: &'a Path, env: &'a dyn Fn(&str) -> Option<OsString>, now: i64) -> Self {
         Self {
             folder,
             env,
+            now,
             empty: DeTable::new(),
             found: RefCell::default(),
             secrets: RefCell::default(),

@@ -5,9 +5,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
+
+use crate::network::{self, NetworkError, Networks};
+use crate::quota::Quota;
 
 use super::context::Context;
 use super::diagnostic::Diagnostic;
@@ -23,7 +27,9 @@ const SIZE: Form = Form {
     examples: r#"write "512B", "64KiB", "25MiB" or "1GiB", or whole bytes without quotes"#,
 };
 const RATE: Form = Form { noun: "rate", examples: r#"write "512B/s", "4KiB/s" or "1MiB/s""# };
+const QUOTA: Form = Form { noun: "quota", examples: r#"write "200/s", "1000/m" or "50/h""# };
 const COUNT: Form = Form { noun: "count", examples: "write a whole number" };
+const NETWORK: &str = r#"write "192.30.252.0/22", "2001:db8::/32", or a single address"#;
 const DATE_TIME: &str = r#"a date and time with an offset ("2027-01-01T00:00:00Z")"#;
 
 /// How a kind of quantity is called and written.
@@ -173,6 +179,27 @@ impl<'a> Item<'a> {
     /// In bytes a second.
     pub fn rate(self) -> Option<u64> {
         self.quantity(&RATE, units::rate)
+    }
+
+    /// So many in a second, a minute or an hour.
+    pub fn quota(self) -> Option<Quota> {
+        self.quantity(&QUOTA, units::quota)
+    }
+
+    /// A list of networks, or of single addresses.
+    pub fn networks(self) -> Option<Networks> {
+        let networks: Vec<_> = self.list()?.into_iter().map(Self::network).collect();
+        networks.into_iter().collect()
+    }
+
+    fn network(self) -> Option<IpNet> {
+        let text = self.text()?;
+        let help = |error: &_| match error {
+            NetworkError::Unreadable => NETWORK.to_owned(),
+            NetworkError::Inside(network) => format!(r#"write "{network}" for all of it"#),
+        };
+        let report = |error: &_| self.wrong(&format!("`{text}` {error}"), &help(error));
+        network::parse(text).inspect_err(report).ok()
     }
 
     pub fn date_time(self) -> Option<Timestamp> {

@@ -2,10 +2,10 @@
 //! without an effect would be worse than an error.
 
 /// Keys of `[server]`.
-pub(super) const SERVER: &[&str] = &["trusted_proxies", "min_free", "retention"];
+pub(super) const SERVER: &[&str] = &["retention"];
 
 /// Keys of `[sources.*]`.
-pub(super) const SOURCE: &[&str] = &["rate_limit", "allow"];
+pub(super) const SOURCE: &[&str] = &[];
 
 /// Keys of `[[routes]]`.
 pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog", "paused"];

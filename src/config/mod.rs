@@ -72,6 +72,11 @@ impl Config {
     pub fn load(path: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
         Reading::of(path).accept()
     }
+
+    /// The sources of which nothing proves who sends.
+    pub fn unverified(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter().filter(|source| !source.verifier.verifies())
+    }
 }
 
 fn document(root: &mut Section<'_>) -> Config {

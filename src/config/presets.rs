@@ -101,7 +101,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// Reads a table of rows. What is wrong with them, a test finds.
 fn read(text: &str) -> (Vec<Preset>, Vec<Diagnostic>) {
-    let context = Context::new(Path::new(""), &|_| None);
+    let context = Context::new(Path::new(""), &|_| None, 0);
     let (document, errors) = DeTable::parse_recoverable(text);
     syntax::report(&context, text, errors);
     let rows = DeValue::Table(document.into_inner());

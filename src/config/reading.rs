@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::clock::wall_ms;
 use crate::handler::Settings;
 
 use super::Config;
@@ -39,7 +40,10 @@ impl Reading {
     /// Reads and checks the file. Relative paths in it start from its folder.
     pub fn of(path: &Path) -> Self {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::new(path, &text, &|name| std::env::var_os(name)),
+            Ok(text) => {
+                let now = wall_ms().cast_signed();
+                Self::new(path, &text, &|name| std::env::var_os(name), now)
+            }
             Err(error) => {
                 let message = format!("cannot read the file: {error}");
                 let found = Diagnostics::about(path, Severity::Error, &message, "");
@@ -48,10 +52,16 @@ impl Reading {
         }
     }
 
-    pub(super) fn new(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<OsString>) -> Self {
+    /// `now` is in milliseconds since 1970.
+    pub(super) fn new(
+        path: &Path,
+        text: &str,
+        env: &dyn Fn(&str) -> Option<OsString>,
+        now: i64,
+    ) -> Self {
         let (document, errors) = DeTable::parse_recoverable(text);
         let folder = path.parent().unwrap_or(Path::new(""));
-        let context = Context::new(folder, env);
+        let context = Context::new(folder, env, now);
         let config = syntax::only_duplicates(&errors).then(|| {
             let table = (document.get_ref(), 0..0);
             Section::read(&context, "", table, &[], super::document)
@@ -70,6 +80,11 @@ impl Reading {
     /// What the file says of handlers, mistakes elsewhere or not: enough to check their modules.
     pub fn plugins(&self) -> Option<Plugins> {
         self.config.as_ref().map(Config::plugins)
+    }
+
+    /// The names of the sources of which nothing proves who sends, mistakes elsewhere or not.
+    pub fn unverified(&self) -> Vec<&str> {
+        self.config.iter().flat_map(Config::unverified).map(|source| &*source.name).collect()
     }
 
     /// The config, if there is no error in it.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::verify::{Scheme, Secret, Window};
 
+use super::diagnostic::Diagnostic;
 use super::item::Item;
 use super::section::Section;
 
@@ -41,7 +44,25 @@ pub(super) fn list(item: Item<'_>, scheme: Option<&Scheme>) -> Option<Vec<Secret
         return None;
     };
     let secrets: Vec<_> = items.into_iter().map(|item| timed(item, scheme)).collect();
-    secrets.into_iter().collect()
+    let secrets: Vec<Secret> = secrets.into_iter().collect::<Option<_>>()?;
+    warn_of_none_in_force(item, &secrets);
+    Some(secrets)
+}
+
+/// Without a secret in its time every request is refused.
+fn warn_of_none_in_force(list: Item<'_>, secrets: &[Secret]) {
+    let now = list.context.now;
+    if secrets.is_empty() || secrets.iter().any(|secret| secret.window().contains(now)) {
+        return;
+    }
+    let coming = secrets.iter().filter_map(|secret| secret.window().not_before);
+    let next = coming.filter(|at| at.saturating_mul(1_000) > now).min();
+    let help = match next.and_then(|at| Timestamp::from_second(at).ok()) {
+        Some(at) => format!("the next one counts from {at} on"),
+        None => "add one that is in force, or move `not_after`".to_owned(),
+    };
+    let message = "none of these secrets is in its time: every request is refused";
+    list.context.report(Diagnostic::warning(list.span(), message, &help));
 }
 
 fn timed(item: Item<'_>, scheme: Option<&Scheme>) -> Option<Secret> {

@@ -1,11 +1,14 @@
 //! The table `[server]`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::uri::Authority;
+
+use crate::network::Networks;
+use crate::quota::Quota;
 
 use super::item::Item;
 use super::secrets::{self, SecretText};
@@ -34,9 +37,13 @@ const BODY_RATE: Setting<u64> = Setting::new("body_rate", 4 * KIB, 1, TIB);
 const IDLE_TIMEOUT: Setting<Duration> =
     Setting::new("idle_timeout", Duration::from_secs(75), MILLISECOND, DAY);
 const BODY_MEMORY: Setting<u64> = Setting::new("body_memory", 256 * MIB, KIB, TIB);
+/// More than any sender with a wrong secret makes, and little enough to be no work.
+const REFUSAL_LIMIT: Quota =
+    Quota { amount: NonZeroU32::new(1_000).unwrap(), per: Duration::from_secs(60) };
 const DEDUPE_WINDOW: Setting<Duration> =
     Setting::new("dedupe_window", DAY, Duration::ZERO, DAY.saturating_mul(365));
 const DEDUPE_MEMORY: Setting<u64> = Setting::new("dedupe_memory", 64 * MIB, KIB, TIB);
+const MIN_FREE: Setting<u64> = Setting::new("min_free", 1_024 * MIB, 0, TIB);
 const DRAIN_TIMEOUT: Setting<Duration> =
     Setting::new("drain_timeout", Duration::from_secs(30), Duration::ZERO, DAY);
 const CEILING_TIMEOUT: Setting<Duration> =
@@ -65,6 +72,10 @@ pub struct Server {
     pub plugins: PathBuf,
     /// The folder of the ledger. Default `data`, beside the file.
     pub data: PathBuf,
+    /// Proxies whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Networks,
+    /// Refusals of one peer address, above which it gets 429. Default 1000 a minute.
+    pub refusal_limit: Quota,
     /// Open connections of the public side. Default 4096.
     pub connections: u32,
     /// Bytes of request line and headers together. Default 64 KiB.
@@ -81,6 +92,8 @@ pub struct Server {
     pub dedupe_window: Duration,
     /// Bytes spent on remembered event ids. Default 64 MiB.
     pub dedupe_memory: u64,
+    /// Bytes of free disk below which new events are refused. Default 1 GiB.
+    pub min_free: u64,
     /// How long running attempts may go on after the signal to stop. Default 30 s.
     pub drain_timeout: Duration,
     pub ceilings: Ceilings,
@@ -101,6 +114,8 @@ impl Server {
             tls,
             plugins: _,
             data,
+            trusted_proxies: _,
+            refusal_limit,
             connections,
             header_bytes,
             header_timeout,
@@ -109,6 +124,7 @@ impl Server {
             body_memory,
             dedupe_window,
             dedupe_memory,
+            min_free,
             drain_timeout,
             ceilings: Ceilings { timeout: _, cpu: _, memory, module: _ },
             handler_threads,
@@ -121,6 +137,7 @@ impl Server {
             ("admin_hosts", elsewhere && *admin_hosts != new.admin_hosts),
             ("tls", *tls != new.tls),
             ("data", *data != new.data),
+            ("refusal_limit", *refusal_limit != new.refusal_limit),
             ("connections", *connections != new.connections),
             ("header_bytes", *header_bytes != new.header_bytes),
             ("header_timeout", *header_timeout != new.header_timeout),
@@ -129,6 +146,7 @@ impl Server {
             ("body_memory", *body_memory != new.body_memory),
             ("dedupe_window", *dedupe_window != new.dedupe_window),
             ("dedupe_memory", *dedupe_memory != new.dedupe_memory),
+            ("min_free", *min_free != new.min_free),
             ("drain_timeout", *drain_timeout != new.drain_timeout),
             ("ceilings.memory", *memory != new.ceilings.memory),
             ("threads.handlers", *handler_threads != new.handler_threads),
@@ -176,6 +194,8 @@ pub(super) fn read(server: &mut Section<'_>) -> Server {
         tls: server.optional_table("tls", tls),
         plugins: (server.optional("plugins", Item::path)).unwrap_or_else(|| folder.join(PLUGINS)),
         data: (server.optional("data", Item::path)).unwrap_or_else(|| folder.join(DATA)),
+        trusted_proxies: server.optional("trusted_proxies", Item::networks).unwrap_or_default(),
+        refusal_limit: server.optional("refusal_limit", Item::quota).unwrap_or(REFUSAL_LIMIT),
         connections: server.count(&CONNECTIONS),
         header_bytes: server.size(&HEADER_BYTES),
         header_timeout: server.duration(&HEADER_TIMEOUT),
@@ -184,6 +204,7 @@ pub(super) fn read(server: &mut Section<'_>) -> Server {
         body_memory: server.size(&BODY_MEMORY),
         dedupe_window: server.duration(&DEDUPE_WINDOW),
         dedupe_memory: server.size(&DEDUPE_MEMORY),
+        min_free: server.size(&MIN_FREE),
         drain_timeout: server.duration(&DRAIN_TIMEOUT),
         ceilings: ceilings(server),
         handler_threads: handler_threads(server),

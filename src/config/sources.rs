@@ -6,6 +6,8 @@ use std::path::Path;
 
 use http::uri::PathAndQuery;
 
+use crate::network::Networks;
+use crate::quota::Bucket;
 use crate::source::{EventType, RefusalLog, Source, Unrouted};
 use crate::verify::EventId;
 
@@ -41,6 +43,8 @@ fn read_one(
         let preset = proving.preset;
         let event_type = event_type(source, preset);
         let event_id = event_id(source, preset);
+        let allow = source.optional("allow", allow);
+        let rate_limit = source.optional("rate_limit", Item::quota).map(Bucket::new);
         let body_limit = source.size(&BODY_LIMIT);
         let reply = source.optional_table("reply", reply::read).or(proving.reply);
         let unrouted = source.optional("unrouted", unrouted);
@@ -54,6 +58,8 @@ fn read_one(
             preset: preset.map(|preset| preset.name.as_str()),
             event_type,
             event_id,
+            allow,
+            rate_limit,
             body_limit: usize::try_from(body_limit).unwrap_or(usize::MAX),
             reply,
             failure_status: proving.failure_status?,
@@ -105,6 +111,15 @@ fn event_type(source: &mut Section<'_>, preset: Option<&Preset>) -> Option<Event
 fn event_id(source: &mut Section<'_>, preset: Option<&Preset>) -> EventId {
     let described = source.optional("event_id", places::event_id);
     described.unwrap_or_else(|| preset.map_or(EventId::None, |preset| preset.event_id.clone()))
+}
+
+/// An empty list would let nobody in.
+fn allow(item: Item<'_>) -> Option<Networks> {
+    if item.value().as_array().is_some_and(|list| list.is_empty()) {
+        item.wrong("`allow` is empty: nobody could send", "remove it to allow any address");
+        return None;
+    }
+    item.networks()
 }
 
 fn unrouted(item: Item<'_>) -> Option<Unrouted> {

@@ -19,6 +19,9 @@ use crate::verify::{EventId, Location};
 
 use super::*;
 
+/// 2026-06-01T00:00:00Z, in milliseconds since 1970.
+const NOW: i64 = 1_780_272_000_000;
+
 const FIXTURES: &str = "tests/fixtures/config";
 
 fn env(name: &str) -> Option<OsString> {
@@ -34,7 +37,7 @@ fn parse(
     text: &str,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<(Config, Diagnostics), Diagnostics> {
-    Reading::new(path, text, env).accept()
+    Reading::new(path, text, env, NOW).accept()
 }
 
 fn read(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
@@ -109,8 +112,12 @@ fn an_empty_file_has_every_default() {
     assert_eq!(server.idle_timeout, Duration::from_secs(75));
     assert_eq!(server.dedupe_window, Duration::from_secs(86_400));
     assert_eq!(server.dedupe_memory, 64 << 20);
+    assert_eq!(server.min_free, 1 << 30);
     assert_eq!(server.drain_timeout, Duration::from_secs(30));
     assert_eq!(server.handler_threads, None);
+    assert!(!server.trusted_proxies.contains([127, 0, 0, 1].into()));
+    let refusals = server.refusal_limit;
+    assert_eq!((refusals.amount.get(), refusals.per), (1_000, Duration::from_secs(60)));
     let Ceilings { timeout, cpu, memory, module } = server.ceilings;
     assert_eq!((timeout, cpu), (Duration::from_secs(300), Duration::from_secs(30)));
     assert_eq!((memory, module), (512 << 20, 64 << 20));
@@ -289,6 +296,41 @@ fn a_secret_in_a_public_servers_file_is_warned_of() {
 }
 
 #[test]
+fn secrets_of_which_none_is_in_its_time_are_warned_of() {
+    let warning = |secrets: &str| {
+        let text = format!("[sources.acme]\nscheme = \"github\"\nsecrets = [{secrets}]");
+        let (_, warnings) = read(&text).unwrap();
+        warnings.lines(Severity::Warning).pop().unwrap_or_default()
+    };
+    let old = r#"{ env = "SECRET", not_after = "2026-05-31T23:59:59Z" }"#;
+    let coming = r#"{ env = "SECRET", not_before = 2026-06-01T02:00:01+02:00 }"#;
+    let ending = r#"{ env = "SECRET", not_after = "2026-06-01T00:00:00Z" }"#;
+    assert_eq!(warning(&format!("{old}, {coming}, {ending}")), "");
+    let none = warning(old);
+    assert!(none.contains("none of these secrets is in its time"), "{none}");
+    assert!(none.contains("2:3") || none.contains("3:11"), "{none}");
+    let next = read(&format!("[sources.acme]\nscheme = \"github\"\nsecrets = [{old}, {coming}]"));
+    assert!(next.unwrap().1.to_string().contains("counts from 2026-06-01T00:00:01Z on"));
+}
+
+#[test]
+fn a_source_lets_in_whom_it_allows_and_as_many_as_it_says() {
+    let config = config(&format!(
+        "{ACME}\nallow = [\"192.30.252.0/22\", \"::1\"]\nrate_limit = \"2/m\"\n\
+         [server]\ntrusted_proxies = [\"10.0.0.0/8\"]\nrefusal_limit = \"5/h\""
+    ));
+    let source = &config.sources[0];
+    assert_eq!(source.admit("192.30.253.1".parse().unwrap()), Ok(()));
+    assert!(source.admit("192.30.251.1".parse().unwrap()).is_err());
+    let now = std::time::Instant::now();
+    let taken = [(); 3].map(|()| source.within_rate(now));
+    assert_eq!(taken, [Ok(()), Ok(()), Err(Duration::from_secs(30))]);
+    assert!(config.server.trusted_proxies.contains([10, 1, 1, 1].into()));
+    let limit = config.server.refusal_limit;
+    assert_eq!((limit.amount.get(), limit.per), (5, Duration::from_secs(3_600)));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let report = Config::load(&folder.path().join("router.toml")).unwrap_err();
@@ -324,6 +366,8 @@ fn what_cannot_change_while_running_waits_and_nothing_else() {
     let running = config("");
     let waiting = |text: &str| running.server.waiting(&config(text).server);
     assert_eq!(waiting("server.listen = \"[::1]:1\""), ["listen"]);
+    assert_eq!(waiting("server.trusted_proxies = [\"::1\"]"), [""; 0]);
+    assert_eq!(waiting("server.refusal_limit = \"1/s\""), ["refusal_limit"]);
     assert_eq!(waiting("server.ceilings = { memory = \"1GiB\", cpu = 1 }"), ["ceilings.memory"]);
     assert_eq!(waiting("server = { plugins = \"p\", admin_hosts = [\"h\"] }"), [""; 0]);
     let elsewhere = "server = { admin = \"127.0.0.2:1\", admin_token = { env = \"SECRET\" } }";

@@ -1,7 +1,10 @@
 //! Durations, sizes and rates as `router.toml` writes them.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use crate::quota::Quota;
 
 /// Units of time, in milliseconds.
 const TIME: &[(&str, u64)] =
@@ -14,6 +17,12 @@ const SIZE: &[(&str, u64)] =
 /// What a rate ends in.
 const PER_SECOND: &str = "/s";
 
+/// What a quota may be counted by, in seconds.
+const PER: &[(&str, u64)] = &[("s", 1), ("m", 60), ("h", 3_600)];
+
+/// More than this in a second is no limit.
+const MOST: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
+
 /// Why a text is no quantity.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
@@ -25,6 +34,10 @@ pub enum UnitError {
     UnknownUnit(String),
     #[error("it does not end in `/s`")]
     NotPerSecond,
+    #[error("it does not end in `/s`, `/m` or `/h`")]
+    NotPerTime,
+    #[error("it would let nothing through")]
+    Nothing,
     #[error("it is too large")]
     TooLarge,
 }
@@ -43,6 +56,21 @@ pub(super) fn size(text: &str) -> Result<u64, UnitError> {
 pub(super) fn rate(text: &str) -> Result<u64, UnitError> {
     let amount = text.strip_suffix(PER_SECOND);
     quantity(amount.ok_or(UnitError::NotPerSecond)?, SIZE)
+}
+
+/// `"200/s"`, `"1000/m"`, `"50/h"`.
+pub(super) fn quota(text: &str) -> Result<Quota, UnitError> {
+    let (amount, unit) = text.split_once('/').ok_or(UnitError::NotPerTime)?;
+    let per = PER.iter().find(|(name, _)| *name == unit).ok_or(UnitError::NotPerTime)?.1;
+    if amount.is_empty() || !amount.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(UnitError::NoWholeNumber);
+    }
+    let amount: u32 = amount.parse().map_err(|_| UnitError::TooLarge)?;
+    let amount = NonZeroU32::new(amount).ok_or(UnitError::Nothing)?;
+    if amount > MOST {
+        return Err(UnitError::TooLarge);
+    }
+    Ok(Quota { amount, per: Duration::from_secs(per) })
 }
 
 fn quantity(text: &str, units: &[(&str, u64)]) -> Result<u64, UnitError> {

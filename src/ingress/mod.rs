@@ -1,11 +1,13 @@
 //! The public side: bytes in; verified, stored, and only then answered.
 
 mod answer;
+mod handshake;
+mod peers;
 mod sync;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
@@ -13,21 +15,27 @@ use hyper::body::{Body, Incoming};
 use crate::clock::wall_ms;
 use crate::condition::{Facts, Failure};
 use crate::event::Event;
+use crate::handover::Handovers;
 use crate::ledger::{Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
+use crate::reload::Asker;
 use crate::route::{Mode, Route};
 use crate::server::Budget;
-use crate::server::body::{self, BodyError, Rate};
+use crate::server::body::{self, BodyError, Held, Rate};
 use crate::snapshot::{Current, Snapshot};
 use crate::source::{Identity, Source, Unrouted};
 use crate::text::head;
-use crate::verify::{self, Refusal};
+use crate::verify::handshake::{Unfit, Welcome};
+use crate::verify::{self, Refusal, Verified};
 pub use answer::Answer;
+pub use peers::Peers;
 pub use sync::Attempts;
 use sync::Work;
 
 /// Bytes of a sender's own event id that are kept to be shown; all of them count.
 const SENDER_ID_BYTES: usize = 1024;
+/// Bytes of a body at the most whose sender was refused too often, and never verified.
+const SUSPECT_BODY: usize = 64 * 1024;
 
 /// What requests are answered from.
 pub struct Ingress {
@@ -41,6 +49,12 @@ pub struct Ingress {
     pub bodies: Budget,
     /// The least speed of a body.
     pub rate: Rate,
+    /// Secrets that senders hand over.
+    pub handovers: Arc<Handovers>,
+    /// Where a reload is asked for, to have such a secret in force.
+    pub reload: Asker,
+    /// Who was refused how often.
+    pub peers: Peers,
     /// What it counts.
     pub metrics: Metrics,
 }
@@ -54,7 +68,15 @@ enum Ended {
     Dropped,
     NotFound,
     WrongMethod,
+    /// It was no event, and is answered as its sender prescribes.
+    Welcomed(Welcome),
+    /// The like, and what would be sent back is not fit for it.
+    Unfit(Unfit),
     Refused(Refusal),
+    /// Refused, or not even looked at: the caller was refused too often, and has to wait.
+    Shunned(Duration),
+    /// Verified, and more than the source may send: it has to wait.
+    Limited(Duration),
     Body(BodyError),
     /// The source requires an event type, and it has none.
     Untyped,
@@ -74,13 +96,26 @@ impl Ended {
             Self::Dropped => "dropped",
             Self::NotFound => "not_found",
             Self::WrongMethod => "wrong_method",
+            Self::Welcomed(_) => "handshake",
+            Self::Unfit(_) => "bad_handshake",
             Self::Refused(_) => "unauthorized",
+            Self::Shunned(_) => "shunned",
+            Self::Limited(_) => "rate_limited",
             Self::Body(BodyError::TooLarge) => "too_large",
             Self::Body(BodyError::TooSlow) => "too_slow",
             Self::Body(BodyError::OverBudget) => "over_budget",
             Self::Body(BodyError::Broken) => "broken",
             Self::Untyped => "untyped",
             Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// A request that is not believed; or cannot be, as long as a key cannot be fetched, and may
+    /// come again.
+    fn refused(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::KeyUnavailable => Self::Unavailable,
+            refusal => Self::Refused(refusal),
         }
     }
 
@@ -94,12 +129,18 @@ impl Ended {
             }
             Self::Dropped => answer::dropped(source.and_then(|s| s.reply.as_ref())),
             Self::NotFound => answer::error(StatusCode::NOT_FOUND, "not found"),
-            Self::WrongMethod => answer::wrong_method(),
+            Self::WrongMethod => {
+                let methods = source.map_or(vec![&Method::POST], |s| s.handshakes.methods());
+                answer::wrong_method(&methods)
+            }
+            Self::Welcomed(welcome) => answer::welcome(welcome),
+            Self::Unfit(_) => answer::error(StatusCode::BAD_REQUEST, "bad handshake"),
             Self::Refused(_) => {
                 let status =
                     source.map_or(StatusCode::UNAUTHORIZED, |source| source.failure_status);
                 answer::error(status, "unauthorized")
             }
+            Self::Shunned(wait) | Self::Limited(wait) => answer::too_many(*wait),
             Self::Body(BodyError::TooLarge) => {
                 answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body too large")
             }
@@ -115,22 +156,31 @@ impl Ended {
     }
 }
 
+/// Whether a request may be an event or a handshake of the source, as far as its head says.
+fn takes<B>(source: &Source, request: &Request<B>) -> bool {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let (method, headers) = (request.method(), request.headers());
+    method == Method::POST || source.handshakes.may_be(method, headers, target)
+}
+
 impl Ingress {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let snapshot = self.current.load_full();
+        let peer = snapshot.proxies.caller(peer, request.headers());
         let source = snapshot.source_at(request.uri().path());
         let ended = match source {
             None => Ended::NotFound,
-            Some(_) if request.method() != Method::POST => Ended::WrongMethod,
+            Some(source) if !takes(source, &request) => Ended::WrongMethod,
             Some(source) => {
                 let taken = self.take(&snapshot, source, request, peer).await;
-                taken.unwrap_or_else(|ended| ended)
+                taken.unwrap_or_else(|ended| self.counted(ended, peer))
             }
         };
         let name = source.map_or(NO_SOURCE, |source| &*source.name);
         self.metrics.requests.with_label_values(&[name, ended.label()]).inc();
         if let (Some(source), Ended::Refused(refusal)) = (source, &ended) {
+            self.metrics.refusals.with_label_values(&[name, refusal.cause()]).inc();
             source.tell_refusal(refusal, peer);
         }
         ended.answer(source.map(|source| &**source))
@@ -145,11 +195,17 @@ impl Ingress {
     ) -> Result<Ended, Ended> {
         let (head, body) = request.into_parts();
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        source.verifier.precheck(&head.headers, target).map_err(Ended::Refused)?;
-        let promised = body.size_hint().exact();
-        let held = body::read(body, promised, source.body_limit, self.rate, &self.bodies)
-            .await
-            .map_err(Ended::Body)?;
+        source.admit(peer).map_err(Ended::Refused)?;
+        let early = source.verifier.precheck(&head.headers, target);
+        let may_be_unsigned =
+            source.handshakes.may_be_unsigned(&head.method, &head.headers, target);
+        let held = match early {
+            Err(_) if may_be_unsigned => self.small_body(source, body).await?,
+            early => {
+                early.map_err(Ended::Refused)?;
+                self.body(source, body, peer).await?
+            }
+        };
         let complete = Instant::now();
         let received_at = wall_ms();
         let request = verify::Request {
@@ -159,8 +215,25 @@ impl Ingress {
             body: held.bytes,
             peer,
         };
+        if let Some(ended) = self.welcome(source, &request, None).await {
+            return Ok(ended);
+        }
+        self.prepare(source, &request).await?;
         let verified = source.verifier.verify(request, received_at.cast_signed());
-        let verified = verified.map_err(Ended::Refused)?;
+        let verified = verified.map_err(Ended::refused)?;
+        if verified.is_proven() {
+            self.peers.vouch(peer, complete);
+        }
+        self.count_secret(source, &verified);
+        let secret = Some(verified.secret_index());
+        if let Some(ended) = self.welcome(source, verified.request(), secret).await {
+            return Ok(ended);
+        }
+        if verified.request().method != Method::POST {
+            return Err(Ended::WrongMethod);
+        }
+        self.confirm(source, &verified).await?;
+        source.within_rate(complete).map_err(Ended::Limited)?;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
         let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
@@ -172,6 +245,37 @@ impl Ingress {
         drop(held.reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
         ended
+    }
+
+    /// Reads a body, of which little is taken from who was refused too often.
+    async fn body(&self, source: &Source, body: Incoming, peer: IpAddr) -> Result<Held, Ended> {
+        let promised = body.size_hint().exact();
+        let suspect = self.peers.suspect(peer, Instant::now());
+        let limit = suspect.map_or(source.body_limit, |_| source.body_limit.min(SUSPECT_BODY));
+        let held = body::read(body, promised, limit, self.rate, &self.bodies).await;
+        held.map_err(|error| match (error, suspect) {
+            (BodyError::TooLarge, Some(wait)) => Ended::Shunned(wait),
+            _ => Ended::Body(error),
+        })
+    }
+
+    /// The end of a request that is not taken, once the caller's refusals are counted.
+    fn counted(&self, ended: Ended, peer: IpAddr) -> Ended {
+        match ended {
+            Ended::Refused(refusal) => match self.peers.refuse(peer, Instant::now()) {
+                Ok(()) => Ended::Refused(refusal),
+                Err(wait) => Ended::Shunned(wait),
+            },
+            other => other,
+        }
+    }
+
+    /// Counts which secret matched: after a rotation it shows when the old one is out of use.
+    fn count_secret(&self, source: &Source, verified: &Verified) {
+        let Some(index) = verified.secret_index() else { return };
+        let labels = [&*source.name, &index.to_string()];
+        self.metrics.secret_matches.with_label_values(&labels).inc();
+        tracing::debug!(source = %source.name, secret = index, "a request is verified");
     }
 
     /// Stores an event: at once, or with what the first sync route comes to.

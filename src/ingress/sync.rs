@@ -77,7 +77,8 @@ impl Attempts {
         if let Some(other) = waiting {
             return (wait(other).await, true);
         }
-        let Some(slot) = self.slots.take() else { return (Ended::Unavailable, false) };
+        let room = self.ledger.problem().is_none().then(|| self.slots.take()).flatten();
+        let Some(slot) = room else { return (Ended::Unavailable, false) };
         let (tell, told) = watch::channel(None);
         if let Some(same) = work.same {
             self.running().insert(same, told.clone());

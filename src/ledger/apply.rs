@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
+use super::body::Packed;
 use super::queue::{self, AT_ONCE, NEVER};
 use super::schema::{self, ORDINAL_BITS};
 use super::{Again, Append, Attempt, Lease, Sameness, Settled, Settlement};
@@ -70,13 +71,17 @@ pub fn append(db: &Connection, append: &Append, moved: &mut Moved) -> rusqlite::
         event.received_at(),
         event.source(),
         event.kind(),
-        event.secret(),
+        event.proof(),
         append.first_waiting() + append.routes.len(),
         attributes,
         event.headers().as_bytes(),
         form,
         body,
     ])?;
+    if let Packed::Spooled(file) = &append.body {
+        let sql = "INSERT INTO spooled VALUES(?,?)";
+        db.prepare_cached(sql)?.execute(params![file.name(), file.bytes()])?;
+    }
     if let Some(same) = append.same {
         remember(db, seq, event.received_at(), same)?;
     }

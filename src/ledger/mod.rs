@@ -6,11 +6,16 @@
 mod apply;
 mod body;
 mod dedupe;
+mod disk;
+mod health;
 mod inbox;
 mod leases;
 mod queue;
 mod read;
 mod schema;
+mod space;
+mod spool;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -20,7 +25,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,9 +40,13 @@ use crate::metrics::Metrics;
 use body::Packed;
 pub use dedupe::Sameness;
 use dedupe::{SamenessKey, Seen};
+use health::Health;
+pub use health::Problem;
 use inbox::Inbox;
 pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reader, SyncDelivery};
 pub use schema::SchemaError;
+use spool::Spool;
+use sweep::Sweeper;
 use work::{Again, Append, Settle, Unpark};
 pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Settlement};
 
@@ -50,6 +59,8 @@ pub struct Options {
     pub dedupe_window: Duration,
     /// Bytes of memory for remembered ids.
     pub dedupe_memory: u64,
+    /// Bytes that stay free on the disk: with less, events are refused, and only settled.
+    pub min_free: u64,
     /// The longest wait that any route's schedule knows; what is due later was written under
     /// another clock, and is pulled in.
     pub longest_wait: Duration,
@@ -88,14 +99,14 @@ pub struct Ledger {
 struct Shared {
     inbox: Arc<Inbox>,
     reader: Reader,
-    bodies: PathBuf,
+    spool: Arc<Spool>,
     stamps: Stamps,
     same: SamenessKey,
     seen: Arc<Mutex<Seen>>,
     tag: u32,
     next_seq: AtomicU64,
     leases: Receiver<Lease>,
-    writable: Arc<AtomicBool>,
+    health: Arc<Health>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -106,30 +117,35 @@ impl Ledger {
     /// See [`OpenError`].
     pub fn open(options: &Options, metrics: &Metrics) -> Result<Self, OpenError> {
         let bodies = options.data.join("bodies");
-        make_private(&options.data).and_then(|()| make_private(&bodies))?;
+        make_private(&options.data)
+            .and_then(|()| make_private(&bodies))
+            .map_err(|error| folder(&options.data, error))?;
         let lock = lock(&options.data)?;
         let file = options.data.join("ledger.db");
         make_file(&file).map_err(|error| folder(&options.data, error))?;
+        let spool = Arc::new(Spool::new(bodies));
         let stamps = Stamps::start();
         let inbox = Arc::new(Inbox::default());
         let (to_dispatch, leases) = async_channel::unbounded();
+        let sweeper =
+            Sweeper::start(&file, spool.clone()).map_err(|error| folder(&options.data, error))?;
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
-            writer::open(&file, options, stamps, metrics, to_dispatch).map_err(in_file)?;
-        let reader = Reader::new(file.clone(), bodies.clone(), facts.tag);
+            writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
+        let reader = Reader::new(file.clone(), spool.clone(), facts.tag);
         let thread =
             writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
             inbox,
             reader,
-            bodies,
+            spool,
             stamps,
             same: SamenessKey::new(facts.dedupe_key),
             seen: facts.seen,
             tag: facts.tag,
             next_seq: AtomicU64::new(facts.next_seq),
             leases,
-            writable: facts.writable,
+            health: facts.health,
             writer: Mutex::new(Some(thread)),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -184,6 +200,9 @@ impl Ledger {
         settled: Option<Settled>,
         routes: Vec<Arc<str>>,
     ) -> Result<Receipt, AppendError> {
+        if self.problem().is_some() {
+            return Err(AppendError::Unavailable);
+        }
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
         let append = Append { id, event, body, same, settled, routes, reply };
@@ -243,9 +262,9 @@ impl Ledger {
         self.shared.stamps.now()
     }
 
-    /// Whether the last commit succeeded.
-    pub fn is_writable(&self) -> bool {
-        self.shared.writable.load(Ordering::Relaxed)
+    /// Why events cannot be stored now, if they cannot.
+    pub fn problem(&self) -> Option<Problem> {
+        self.shared.health.problem()
     }
 
     /// Reads what is committed.
@@ -263,10 +282,10 @@ impl Ledger {
         if event.body().len() <= body::ROW_BYTES {
             return Ok(Packed::in_row(event.body()));
         }
-        let (dir, large) = (self.shared.bodies.clone(), event.body().clone());
-        let written = tokio::task::spawn_blocking(move || Packed::in_file(&dir, &large)).await;
+        let (spool, large) = (self.shared.spool.clone(), event.body().clone());
+        let written = tokio::task::spawn_blocking(move || spool.write(&large)).await;
         match written {
-            Ok(Ok(packed)) => Ok(packed),
+            Ok(Ok(file)) => Ok(Packed::Spooled(file)),
             Ok(Err(error)) => {
                 tracing::error!(%error, "cannot write a body");
                 Err(AppendError::Unavailable)
@@ -296,9 +315,22 @@ fn folder(path: &Path, error: io::Error) -> OpenError {
     OpenError::Folder { path: path.to_owned(), error }
 }
 
-fn make_private(path: &Path) -> Result<(), OpenError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|error| folder(path, error))
+/// Makes a folder that only its owner may enter, and those above it, and waits until the disk has
+/// them.
+fn make_private(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    let make = || fs::DirBuilder::new().mode(0o700).create(path);
+    let made = match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
+            make_private(above).and_then(|()| make())
+        }
+        made => made,
+    };
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| File::open(above)?.sync_all()),
+    }
 }
 
 /// Makes the file if there is none; SQLite's other files get the same mode.

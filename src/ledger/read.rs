@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::body;
 use super::schema::{self, ORDINAL_BITS};
+use super::spool::Spool;
 use crate::delivery::{Reply, State};
 use crate::event::{Event, EventId, Headers};
 
@@ -37,7 +38,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Reader {
     file: PathBuf,
-    bodies: PathBuf,
+    spool: Arc<Spool>,
     tag: u32,
     idle: Mutex<Vec<Connection>>,
 }
@@ -53,6 +54,8 @@ pub struct EventRow {
     pub kind: String,
     /// When it came in, in milliseconds since 1970.
     pub received_at: u64,
+    /// Whether anything proved where it comes from.
+    pub verified: bool,
     /// How often the same event came again.
     pub duplicates: u64,
     /// Its deliveries, in the order of their routes.
@@ -132,8 +135,8 @@ pub struct Page {
 }
 
 impl Reader {
-    pub(super) fn new(file: PathBuf, bodies: PathBuf, tag: u32) -> Self {
-        Self { file, bodies, tag, idle: Mutex::default() }
+    pub(super) fn new(file: PathBuf, spool: Arc<Spool>, tag: u32) -> Self {
+        Self { file, spool, tag, idle: Mutex::default() }
     }
 
     /// The event number `seq` with its bytes.
@@ -155,7 +158,7 @@ impl Reader {
             row.get(3)?,
             serde_json::from_str(row.get_ref(4)?.as_str().unwrap_or_default()).unwrap_or_default(),
             Headers::restore(row.get_ref(5)?.as_blob().unwrap_or_default()),
-            body::unpack(&self.bodies, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
+            body::unpack(&self.spool, row.get(6)?, row.get_ref(7)?.as_blob().unwrap_or_default())?,
         );
         Ok((EventId::new(received_at, self.tag, seq.cast_unsigned()), Arc::new(event)))
     }
@@ -177,6 +180,7 @@ impl Reader {
                 source: event.source().to_string(),
                 kind: event.kind().to_string(),
                 received_at: event.received_at(),
+                verified: event.is_verified(),
                 duplicates: 0,
                 deliveries: Vec::new(),
             };
@@ -210,7 +214,8 @@ impl Reader {
     /// The disk does not give them.
     pub fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
         self.with(|db| {
-            let sql = "SELECT seq, received_at, source, type FROM event WHERE seq<? ORDER BY seq DESC LIMIT ?";
+            let sql = "SELECT seq, received_at, source, type, secret IS NOT NULL FROM event
+                WHERE seq<? ORDER BY seq DESC LIMIT ?";
             let mut select = db.prepare_cached(sql)?;
             let before = filter.before.unwrap_or(i64::MAX.cast_unsigned());
             let mut rows = select.query(params![before, SCANNED_EVENTS])?;
@@ -239,6 +244,7 @@ impl Reader {
             source: row.get(2)?,
             kind: row.get(3)?,
             received_at,
+            verified: row.get(4)?,
             duplicates: 0,
             deliveries: Vec::new(),
         })

@@ -4,6 +4,7 @@
 //! event's deliveries are one range of keys. A fresh delivery is a row of `queue` alone, due at 0;
 //! its row in `delivery` is written when its first attempt is settled, with that attempt in it.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use thiserror::Error;
 
 /// What makes each layout from the one before; the first makes it from nothing. Steps are only ever
 /// appended: files that older programs wrote went through them as they stand.
-const STEPS: &[&str] = &[include_str!("layout/1.sql")];
+const STEPS: &[&str] = &[include_str!("layout/1.sql"), include_str!("layout/2.sql")];
 
 /// The layout that this program writes.
 pub const VERSION: usize = STEPS.len();
@@ -31,9 +32,19 @@ pub enum SchemaError {
         /// The layout found in the file.
         found: i64,
     },
+    /// The log that an earlier process left cannot be written.
+    #[error("its log cannot be written: {0}")]
+    Log(io::Error),
     /// SQLite says no.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// Whether a commit that failed with that may be found on the disk later nevertheless: all of it was
+/// written.
+pub fn is_failed_sync(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_FSYNC)
 }
 
 /// Opens the writer's connection; makes the tables in a new file, brings those of an older one up.
@@ -46,13 +57,20 @@ pub fn open_writer(file: &Path) -> Result<Connection, SchemaError> {
     let missing = missing_steps(&db, STEPS)?;
     db.execute_batch(
         "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-         PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
+         PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
     )?;
     db.set_prepared_statement_cache_capacity(32);
     bring_up(&mut db, missing, VERSION)?;
-    // Changes nothing, but shows whether the disk takes a commit.
-    db.execute("UPDATE ledger SET value=value WHERE name='pending'", [])?;
     Ok(db)
+}
+
+/// Counts that the file was opened to be written: the smallest commit, which shows whether the disk
+/// takes any.
+///
+/// # Errors
+/// It does not.
+pub fn count_opening(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("UPDATE ledger SET value=value+1 WHERE name='openings'", []).map(drop)
 }
 
 /// The steps that the file has not been through.
@@ -112,6 +130,8 @@ pub fn last_seq(db: &Connection) -> rusqlite::Result<u64> {
     let delivery: Option<i64> = db
         .query_row("SELECT id FROM delivery ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
         .optional()?;
-    let highest = events.max(ids).max(delivery.map(|id| id >> ORDINAL_BITS)).unwrap_or(0);
+    let removed: Option<i64> = Some(value(db, "last_seq")?);
+    let delivery = delivery.map(|id| id >> ORDINAL_BITS);
+    let highest = events.max(ids).max(delivery).max(removed).unwrap_or(0);
     Ok(u64::try_from(highest).unwrap_or(0))
 }

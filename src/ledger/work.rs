@@ -74,6 +74,13 @@ impl Append {
         usize::from(self.settled.is_some())
     }
 
+    /// Leaves the body's file, if it has one, to be swept unless an event owns it after all.
+    pub fn leave_body(&mut self) {
+        if let Packed::Spooled(file) = &mut self.body {
+            file.leave();
+        }
+    }
+
     /// Bytes of memory that it holds.
     pub fn held(&self) -> usize {
         self.bytes() + self.event.body().len()

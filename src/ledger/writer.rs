@@ -3,30 +3,33 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::apply::{self, Moved};
 use super::body::Packed;
 use super::dedupe::{Sameness, Seen};
+use super::disk::Disk;
+use super::health::Health;
 use super::inbox::{Batch, Inbox};
 use super::leases::{Handover, Leases};
 use super::queue::{self, AT_ONCE, Due};
 use super::schema::{self, SchemaError};
+use super::space::Space;
+use super::sweep::Sweeper;
 use super::{Append, AppendError, Lease, Options, Receipt, Settle, Unpark};
 use crate::clock::{Stamps, millis, wall_ms};
 use crate::delivery::State;
 use crate::event::EventId;
 use crate::metrics::Metrics;
 
-/// How long to wait before a disk that failed is tried again.
-const AFTER_FAILURE: Duration = Duration::from_millis(100);
+/// How long to wait before a queue that could not be read is read again.
+const READ_AGAIN: Duration = Duration::from_millis(100);
 
 /// What others need to know of the ledger's file.
 #[derive(Debug)]
@@ -39,14 +42,15 @@ pub struct Facts {
     pub next_seq: u64,
     /// The ids that are remembered.
     pub seen: Arc<Mutex<Seen>>,
-    /// Whether the last commit succeeded, kept up to date by the writer.
-    pub writable: Arc<AtomicBool>,
+    /// Whether it takes events, kept up to date by the writer.
+    pub health: Arc<Health>,
 }
 
 /// The writer, before its thread starts.
 pub struct Writer {
-    file: PathBuf,
-    db: Option<Connection>,
+    sweeper: Sweeper,
+    disk: Disk,
+    space: Space,
     stamps: Stamps,
     metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
@@ -55,7 +59,7 @@ pub struct Writer {
     to_dispatch: Sender<Lease>,
     unpark: Vec<(Vec<Arc<str>>, i64)>,
     unsettled: Vec<Settle>,
-    writable: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 /// Opens the file, and reads what the writer keeps in memory.
@@ -68,34 +72,37 @@ pub fn open(
     stamps: Stamps,
     metrics: &Metrics,
     to_dispatch: Sender<Lease>,
+    sweeper: Sweeper,
 ) -> Result<(Writer, Facts), SchemaError> {
-    let db = schema::open_writer(file)?;
-    queue::pull_in(&db, stamps.now().saturating_add(millis(options.longest_wait)))?;
-    let tag = schema::value(&db, "tag")?;
+    let latest = stamps.now().saturating_add(millis(options.longest_wait));
     let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
-    remember(&db, &mut seen, tag, options.dedupe_window)?;
-    let facts = Facts {
-        tag,
-        dedupe_key: schema::value(&db, "dedupe_key")?,
-        next_seq: schema::last_seq(&db)? + 1,
-        seen: Arc::new(Mutex::new(seen)),
-        writable: Arc::new(AtomicBool::new(true)),
-    };
-    let writer = Writer {
-        file: file.to_owned(),
+    let (disk, (tag, dedupe_key, next_seq, counts)) = Disk::open(file, |db| {
+        queue::pull_in(db, latest)?;
+        let tag = schema::value(db, "tag")?;
+        remember(db, &mut seen, tag, options.dedupe_window)?;
+        let next_seq = schema::last_seq(db)? + 1;
+        Ok((tag, schema::value(db, "dedupe_key")?, next_seq, apply::counts(db)?))
+    })?;
+    let (seen, health) = (Arc::new(Mutex::new(seen)), Arc::<Health>::default());
+    let free = metrics.free_bytes.clone();
+    sweeper.search();
+    let mut writer = Writer {
+        sweeper,
+        disk,
+        space: Space::new(&options.data, options.min_free, health.clone(), free),
         stamps,
         metrics: metrics.clone(),
-        counts: apply::counts(&db)?,
-        db: Some(db),
-        seen: facts.seen.clone(),
+        counts,
+        seen: seen.clone(),
         leases: Leases::new(),
         to_dispatch,
         unpark: Vec::new(),
         unsettled: Vec::new(),
-        writable: facts.writable.clone(),
+        health: health.clone(),
     };
+    writer.space.look();
     writer.show();
-    Ok((writer, facts))
+    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, health }))
 }
 
 /// Reads back the ids of the window, oldest first, as many as memory allows.
@@ -143,12 +150,19 @@ impl Writer {
 
     /// One round: take, commit, tell, lease. False when there will be no other.
     fn turn(&mut self, inbox: &Inbox) -> bool {
-        let mut batch = inbox.take(self.look_again());
+        let mut batch = inbox.take(Some(self.look_again()));
         let last = batch.last;
         batch.settles.splice(0..0, self.unsettled.drain(..));
         self.unpark.extend(batch.unpark.drain(..).map(|Unpark { routes }| (routes, i64::MIN)));
-        if !batch.is_empty() || !self.unpark.is_empty() || self.db.is_none() {
-            self.commit(batch);
+        self.space.look();
+        self.reopen(last);
+        if self.health.problem().is_some() {
+            refuse(batch.appends.drain(..));
+        }
+        self.commit(batch);
+        // Those who wait have their answer: a checkpoint takes a while.
+        if let Err(error) = self.disk.checkpoint() {
+            self.failed(&error.into());
         }
         self.lease_from_queue();
         self.show();
@@ -156,78 +170,74 @@ impl Writer {
     }
 
     /// When to go on although nothing new comes in.
-    fn look_again(&mut self) -> Option<Instant> {
-        if self.db.is_none() {
-            return Some(Instant::now() + AFTER_FAILURE);
+    fn look_again(&mut self) -> Instant {
+        let space = self.space.next_look();
+        if let Some(again_at) = self.disk.again_at() {
+            return space.min(again_at);
         }
         let now = self.stamps.now();
         if !self.unpark.is_empty() || self.leases.wanted(now) > 0 {
-            return Some(Instant::now());
+            return Instant::now();
         }
-        let at = self.leases.look_again_at()?;
-        Some(Instant::now() + Duration::from_millis(at.saturating_sub(now)))
+        let due = self.leases.look_again_at().and_then(|at| {
+            Instant::now().checked_add(Duration::from_millis(at.saturating_sub(now)))
+        });
+        due.map_or(space, |due| due.min(space))
+    }
+
+    /// Tries a disk that failed once more, when it is time to and before the end.
+    fn reopen(&mut self, last: bool) {
+        let Some(again_at) = self.disk.again_at() else { return };
+        if !last && Instant::now() < again_at {
+            return;
+        }
+        match self.disk.reopen(apply::counts) {
+            Ok(counts) => {
+                self.counts = counts;
+                self.leases.behind();
+                self.health.failing(false);
+                self.sweeper.search();
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &SchemaError) {
+        self.disk.fail(error);
+        self.health.failing(true);
+        self.metrics.commit_failures.inc();
     }
 
     fn commit(&mut self, mut batch: Batch) {
-        let result = self.transact(&batch);
-        let was_writable = self.writable.swap(result.is_ok(), Ordering::Relaxed);
-        match result {
-            Ok(done) => {
-                if !was_writable {
-                    tracing::info!("the ledger can be written again");
-                }
-                self.committed(batch, done);
-            }
-            Err(error) => {
-                if was_writable {
-                    tracing::error!(%error, "the ledger cannot be written");
-                }
-                self.metrics.commit_failures.inc();
-                // The file is opened anew before the next commit: a connection that failed to
-                // write must not be trusted with what it remembers of its pages.
-                self.db = None;
-                for append in batch.appends.drain(..) {
-                    let _gone = append.reply.send(Err(AppendError::Unavailable));
-                }
-                for again in batch.again.drain(..) {
-                    let _gone = again.reply.send(Err(AppendError::Unavailable));
-                }
-                self.unsettled = batch.settles;
-            }
+        let Some(db) = self.disk.db() else { return self.put_off(batch) };
+        if batch.is_empty() && self.unpark.is_empty() {
+            return;
         }
-    }
-
-    fn transact(&mut self, batch: &Batch) -> Result<Done, SchemaError> {
-        let mut db = match self.db.take() {
-            Some(db) => db,
-            None => self.reopen()?,
-        };
         let mut done = Done::default();
-        let applied = self.apply(&mut db, batch, &mut done);
-        if applied.is_err() {
-            self.seen().take_back(done.remembered);
+        match self.apply(db, &batch, &mut done) {
+            Ok(()) => self.committed(batch, done),
+            Err(error) => {
+                self.seen().take_back(done.remembered);
+                if schema::is_failed_sync(&error) {
+                    batch.appends.iter_mut().for_each(Append::leave_body);
+                }
+                self.failed(&error.into());
+                self.put_off(batch);
+            }
         }
-        applied?;
-        self.db = Some(db);
-        Ok(done)
     }
 
-    /// Opens the file anew. A commit that was reported as failed may be in it nevertheless, so it
-    /// is asked again what it holds.
-    fn reopen(&mut self) -> Result<Connection, SchemaError> {
-        let db = schema::open_writer(&self.file)?;
-        self.counts = apply::counts(&db)?;
-        self.leases.behind();
-        Ok(db)
+    /// The disk fails: whoever waits is told so, but settlements are for a later commit.
+    fn put_off(&mut self, mut batch: Batch) {
+        refuse(batch.appends.drain(..));
+        for again in batch.again.drain(..) {
+            let _gone = again.reply.send(Err(AppendError::Unavailable));
+        }
+        self.unsettled = batch.settles;
     }
 
-    fn apply(
-        &mut self,
-        db: &mut Connection,
-        batch: &Batch,
-        done: &mut Done,
-    ) -> Result<(), SchemaError> {
-        let group = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    fn apply(&self, db: &Connection, batch: &Batch, done: &mut Done) -> rusqlite::Result<()> {
+        let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
         for settle in &batch.settles {
             done.due.extend(apply::settle(
                 &group,
@@ -250,11 +260,11 @@ impl Writer {
             done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
         }
         apply::count(&group, &done.moved)?;
-        Ok(group.commit()?)
+        group.commit()
     }
 
     fn append(
-        &mut self,
+        &self,
         db: &Connection,
         append: &Append,
         done: &mut Done,
@@ -309,7 +319,7 @@ impl Writer {
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
     fn stored(&mut self, append: &mut Append, id: EventId) {
         if let Packed::Spooled(file) = &mut append.body {
-            file.keep();
+            file.leave();
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
         for (ordinal, route) in append.routes.iter().enumerate() {
@@ -327,12 +337,12 @@ impl Writer {
     fn lease_from_queue(&mut self) {
         let now = self.stamps.now();
         let wanted = self.leases.wanted(now);
-        let Some(db) = self.db.as_ref().filter(|_| wanted > 0) else { return };
+        let Some(db) = self.disk.db().filter(|_| wanted > 0) else { return };
         let found = match queue::due(db, now, self.leases.count() + wanted) {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!(%error, "the ledger's queue cannot be read");
-                self.leases.read(true, Some(now + millis(AFTER_FAILURE)));
+                self.leases.read(true, Some(now + millis(READ_AGAIN)));
                 return;
             }
         };
@@ -359,6 +369,13 @@ impl Writer {
         self.metrics.deliveries.with_label_values(&[State::Leased.name()]).set(leased);
         let horizon = self.seen().horizon(wall_ms());
         self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
+    }
+}
+
+/// Tells senders that their events are not stored.
+fn refuse(appends: impl Iterator<Item = Append>) {
+    for append in appends {
+        let _gone = append.reply.send(Err(AppendError::Unavailable));
     }
 }
 

@@ -5,6 +5,8 @@ use thiserror::Error;
 /// Names what was wrong, never a value from the request and never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
+    #[error("the caller's address is not among those that the source allows")]
+    NotAllowed,
     #[error("the request carries no signature")]
     MissingSignature,
     #[error("no signature in the request has the expected form")]
@@ -27,6 +29,8 @@ pub enum Refusal {
     NoSecretInForce,
     #[error("the signature does not match")]
     Mismatch,
+    #[error("a secret is handed over, and nobody waits for one")]
+    NotArmed,
     #[error("the key that the request names does not exist")]
     UnknownKey,
     /// No word on the request: it may be believed later.
@@ -39,6 +43,7 @@ impl Refusal {
     #[must_use]
     pub fn cause(&self) -> &'static str {
         match self {
+            Self::NotAllowed => "not_allowed",
             Self::MissingSignature => "missing_signature",
             Self::MalformedSignature => "malformed_signature",
             Self::Missing(_) => "missing_value",
@@ -50,6 +55,7 @@ impl Refusal {
             Self::UnreadableBody => "unreadable_body",
             Self::NoSecretInForce => "no_secret_in_force",
             Self::Mismatch => "mismatch",
+            Self::NotArmed => "not_armed",
             Self::UnknownKey => "unknown_key",
             Self::KeyUnavailable => "key_unavailable",
         }

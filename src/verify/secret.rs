@@ -50,7 +50,9 @@ pub struct Window {
 }
 
 impl Window {
-    pub(super) fn contains(self, now_unix_ms: i64) -> bool {
+    /// Whether this moment is in it.
+    #[must_use]
+    pub fn contains(self, now_unix_ms: i64) -> bool {
         self.not_before.is_none_or(|from| from.saturating_mul(1000) <= now_unix_ms)
             && self.not_after.is_none_or(|to| now_unix_ms <= to.saturating_mul(1000))
     }
@@ -122,7 +124,9 @@ impl Secret {
         &self.key
     }
 
-    pub(super) fn window(&self) -> Window {
+    /// When it counts.
+    #[must_use]
+    pub fn window(&self) -> Window {
         self.window
     }
 }

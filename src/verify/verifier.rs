@@ -19,6 +19,7 @@ use tokio_rustls::rustls::pki_types::TrustAnchor;
 pub struct Verified {
     request: Request,
     secret_index: Option<usize>,
+    is_proven: bool,
 }
 
 impl Verified {
@@ -30,6 +31,12 @@ impl Verified {
     #[must_use]
     pub fn into_request(self) -> Request {
         self.request
+    }
+
+    /// Whether anything proves it: nothing does for an unsigned source.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// Which of the configured secrets matched; none for an unsigned source.
@@ -103,6 +110,22 @@ impl Verifier {
             Scheme::Certified(certified) => Bound::Certified(certified),
             Scheme::Unsigned => Bound::Unsigned,
         }))
+    }
+
+    /// Whether it waits for a secret: see [`Self::waiting`].
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        match &self.0 {
+            Bound::Signed(_, keys) => keys.is_empty(),
+            Bound::Coded(_, secrets) => secrets.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether it proves anything: an unsigned source's does not.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        !matches!(self.0, Bound::Unsigned)
     }
 
     /// Refuses what can be refused before the body is read: a signature, timestamp or other
@@ -226,7 +249,7 @@ impl Verifier {
             }
             Bound::Unsigned => None,
         };
-        Ok(Verified { request, secret_index })
+        Ok(Verified { request, secret_index, is_proven: self.verifies() })
     }
 
     /// Signs a request as the source's sender does, with the first secret in force: adds the

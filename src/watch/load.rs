@@ -16,9 +16,7 @@ use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Settings};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::reload::Report;
-use crate::route::Route;
-use crate::snapshot::{Current, Snapshot};
-use crate::source::Source;
+use crate::snapshot::{Current, Rules, Snapshot};
 
 /// What a reload changes, and where it says so.
 pub struct Shared {
@@ -31,9 +29,6 @@ pub struct Shared {
     /// What is counted.
     pub metrics: Metrics,
 }
-
-/// What router.toml says of sources and routes.
-type Rules = (Vec<Source>, Vec<Route>);
 
 /// Loads router.toml, its secrets and its handlers.
 pub struct Loader {
@@ -145,7 +140,8 @@ impl Loader {
         if self.server.admin == self.started.admin {
             self.shared.guard.store(Arc::new(guard(&self.server)));
         }
-        (config.sources, config.routes)
+        let (sources, routes) = (config.sources, config.routes);
+        Rules { sources, routes, proxies: self.server.trusted_proxies.clone() }
     }
 
     /// Loads the handlers, and puts the next snapshot in force.
@@ -159,10 +155,11 @@ impl Loader {
         };
         let handlers = last.handlers.next(&modules, self.settings.clone(), again).await;
         let next = Arc::new(match rules {
-            Some((sources, routes)) => Snapshot::new(sources, routes, handlers),
+            Some(rules) => Snapshot::new(rules, handlers),
             None => last.with_handlers(handlers),
         });
         self.shared.current.store(next.clone());
+        show_sources(&self.shared.metrics, &next);
         let mut freed = next.runnable();
         let before = last.runnable();
         freed.retain(|route| !before.contains(route));
@@ -189,7 +186,11 @@ impl Loader {
     fn tell(&mut self, report: &Report) {
         let Report { changed: _, restart, warnings, errors } = report;
         let waiting = restart.iter().map(|key| format!("`{key}` waits for a restart"));
-        let warnings: Vec<String> = warnings.iter().cloned().chain(waiting).collect();
+        let snapshot = self.shared.current.load();
+        let open = snapshot.sources().filter(|source| !source.verifier.verifies());
+        let open =
+            open.map(|source| format!("sources.{} is unverified: anyone can send", source.name));
+        let warnings: Vec<String> = warnings.iter().cloned().chain(waiting).chain(open).collect();
         for warning in warnings.iter().filter(|line| !self.told.contains(*line)) {
             tracing::warn!("{warning}");
         }
@@ -232,6 +233,15 @@ fn add_handlers(report: &mut Report, last: &Handlers, next: &Snapshot) {
             }
             None => {}
         }
+    }
+}
+
+/// Shows in the metrics which sources there are, and which of them are verified.
+fn show_sources(metrics: &Metrics, snapshot: &Snapshot) {
+    metrics.source_verified.reset();
+    for source in snapshot.sources() {
+        let verified = i64::from(source.verifier.verifies());
+        metrics.source_verified.with_label_values(&[&*source.name]).set(verified);
     }
 }
 

@@ -85,6 +85,7 @@ fn an_event_is_shown_with_its_deliveries_and_attempts() {
         "secret",
         "source",
         "type",
+        "verified",
     ];
     assert_eq!(keys(&event), whole.into());
     assert_eq!(

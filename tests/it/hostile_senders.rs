@@ -39,7 +39,7 @@ fn a_secret_that_is_empty_is_refused_at_the_start() {
             ));
             let (code, said) = yard.fails_to_start();
             assert_eq!(code, Some(1), "{said}");
-            assert!(said.contains("router.toml:6"), "{said}");
+            assert!(said.contains("router.toml:7"), "{said}");
         }
     }
 }

@@ -55,7 +55,7 @@ fn a_broken_router_toml_leaves_all_of_the_last_one() {
     assert_eq!(yard.said_by("h").0, "one");
     let errors = yard.reload()["errors"].clone();
     let error = errors[0].as_str().unwrap();
-    assert!(error.starts_with("router.toml:14:1: unknown key `tiemout`"), "{error}");
+    assert!(error.starts_with("router.toml:15:1: unknown key `tiemout`"), "{error}");
     assert!(error.contains("timeout"), "{error}");
     assert_eq!(errors.as_array().unwrap().len(), 1);
     assert_eq!(yard.log().matches("unknown key `tiemout`").count(), 1);

@@ -94,10 +94,13 @@ impl Yard {
         yard
     }
 
-    /// Writes router.toml: `[server]` gets free ports, and whatever `config` begins with.
+    /// Writes router.toml: `[server]` gets free ports, and whatever `config` begins with. However
+    /// full the disk, tests go on, unless they are about that.
     pub fn configure(&self, config: &str) {
         let server = "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
-        fs::write(self.path("router.toml"), format!("{server}{config}")).unwrap();
+        let min_free = if config.contains("min_free") { "" } else { "min_free = 0\n" };
+        let text = format!("{server}{min_free}{config}");
+        fs::write(self.path("router.toml"), text).unwrap();
     }
 
     pub fn plugin(&self, file: &str, bytes: impl AsRef<[u8]>) {

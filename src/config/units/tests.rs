@@ -76,3 +76,21 @@ proptest! {
         let _ = duration(&format!("{number}{text}"));
     }
 }
+
+#[test]
+fn quotas_in_every_unit() {
+    let read = |text| quota(text).map(|quota| (quota.amount.get(), quota.per.as_secs()));
+    assert_eq!(read("200/s"), Ok((200, 1)));
+    assert_eq!(read("1000/m"), Ok((1_000, 60)));
+    assert_eq!(read("50/h"), Ok((50, 3_600)));
+    assert_eq!(read("1000000/s"), Ok((1_000_000, 1)));
+    assert_eq!(read("1000001/s"), Err(UnitError::TooLarge));
+    assert_eq!(read("99999999999/s"), Err(UnitError::TooLarge));
+    assert_eq!(read("0/s"), Err(UnitError::Nothing));
+    for text in ["200", "200/d", "200/", "200/S", "200 / s", "/"] {
+        assert_eq!(read(text), Err(UnitError::NotPerTime), "{text:?}");
+    }
+    for text in ["/s", "-1/s", "+1/s", "1.5/s", " 1/s", "٥/s"] {
+        assert_eq!(read(text), Err(UnitError::NoWholeNumber), "{text:?}");
+    }
+}

@@ -29,13 +29,14 @@ async fn a_commit_that_fails_fails_for_all_and_leaves_nothing_behind() {
     store.break_disk();
     let bodies = ["a", "b", &large];
     futures_util::future::join_all(bodies.map(|body| store.refuses(body))).await;
-    assert!(!store.ledger.is_writable());
+    assert_eq!(store.ledger.problem(), Some(Problem::Failing));
     assert!(store.metrics.commit_failures.get() >= 1);
     store.mend_disk();
     for table in ["event", "dedupe", "queue"] {
         assert_eq!(store.ask(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }
     assert_eq!(files(&store.path("bodies")), [] as [PathBuf; 0]);
+    until("it to be writable", || store.ledger.problem().is_none()).await;
     for body in bodies {
         let stored = store.append(body, Some(store.same(body)), &["r"]).await.unwrap();
         assert!(!stored.duplicate);
@@ -49,7 +50,7 @@ async fn it_recovers_by_itself_when_space_returns() {
     store.break_disk();
     store.refuses("x").await;
     store.mend_disk();
-    until("the ledger to be writable", || store.ledger.is_writable()).await;
+    until("the ledger to be writable", || store.ledger.problem().is_none()).await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod model;
 mod opening;
 mod parking;
 mod reading;
+mod room;
 
 use std::fs;
 use std::future::Future;
@@ -22,7 +23,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Receipt, Sameness, Settlement,
+    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Sameness,
+    Settlement,
 };
 use crate::clock::wall_ms;
 use crate::delivery::{Next, Outcome};
@@ -49,8 +51,13 @@ impl Store {
     }
 
     fn open(folder: TempDir, longest_wait: Duration) -> Self {
+        let options = Options { longest_wait, ..options(folder.path()) };
+        Self::with(folder, &options)
+    }
+
+    fn with(folder: TempDir, options: &Options) -> Self {
         let metrics = Metrics::new().unwrap();
-        let ledger = open(folder.path(), longest_wait, &metrics).unwrap();
+        let ledger = Ledger::open(options, &metrics).unwrap();
         Self { leases: ledger.leases(), ledger, metrics, folder }
     }
 
@@ -141,13 +148,17 @@ impl Store {
 }
 
 fn open(data: &Path, longest_wait: Duration, metrics: &Metrics) -> Result<Ledger, OpenError> {
-    let options = Options {
+    Ledger::open(&Options { longest_wait, ..options(data) }, metrics)
+}
+
+fn options(data: &Path) -> Options {
+    Options {
         data: data.to_owned(),
         dedupe_window: HOUR,
         dedupe_memory: 1 << 20,
-        longest_wait,
-    };
-    Ledger::open(&options, metrics)
+        min_free: 0,
+        longest_wait: HOUR,
+    }
 }
 
 /// An event with that body.

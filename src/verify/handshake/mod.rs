@@ -78,6 +78,11 @@ impl Handshakes {
         methods
     }
 
+    /// Whether a request may turn out to be a handshake, as far as its head says.
+    pub fn may_be(&self, method: &Method, headers: &HeaderMap, target: &str) -> bool {
+        self.0.iter().any(|one| one.when.fits_head(method, Head { headers, target }))
+    }
+
     /// Whether a request may turn out to be a handshake that nobody signs, as far as its head says.
     pub fn may_be_unsigned(&self, method: &Method, headers: &HeaderMap, target: &str) -> bool {
         let head = Head { headers, target };

@@ -104,6 +104,10 @@ impl Keyring {
         verdict
     }
 
+    pub(in crate::verify) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A text under the secret that verified a request, or else under the first in force; `None`:
     /// it is no shared secret.
     pub(in crate::verify) fn prove(

@@ -40,7 +40,7 @@ fn the_file_and_all_modules_are_reported_at_once() {
     assert_eq!(ran.code, Some(1));
     let expected = [
         "error: `sources.hotglue` has no `scheme`\n",
-        "error: unknown key `shceme` in `sources.hotglue`\n --> router.toml:6:1\n  |\n6 | shceme",
+        "error: unknown key `shceme` in `sources.hotglue`\n --> router.toml:7:1\n  |\n7 | shceme",
         "  = help: did you mean `scheme`?\n",
         "\nerror: this is a core module without a function `_start`",
         "\n--> plugins/core.wat\n",
@@ -81,7 +81,7 @@ fn json_has_a_place_for_each_finding() {
     let mut syntax = found[0].clone();
     syntax["message"].take();
     let place = json!({
-        "severity": "error", "file": "router.toml", "line": 12, "column": 1,
+        "severity": "error", "file": "router.toml", "line": 13, "column": 1,
         "message": null, "help": null,
     });
     assert_eq!(syntax, place);
@@ -94,7 +94,7 @@ fn json_has_a_place_for_each_finding() {
     assert_eq!(
         found[0],
         json!({
-            "severity": "error", "file": "router.toml", "line": 12, "column": 1,
+            "severity": "error", "file": "router.toml", "line": 13, "column": 1,
             "message": "unknown key `evnet` in `routes`", "help": "did you mean `event`?",
         })
     );
@@ -110,7 +110,7 @@ fn json_has_a_place_for_each_finding() {
     yard.configure(HOTGLUE);
     assert_eq!(
         yard.hookyard(&["check", "--json"]).json(),
-        json!({ "ok": true, "diagnostics": [] })
+        json!({ "ok": true, "unverified": [], "diagnostics": [] })
     );
 }
 
