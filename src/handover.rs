@@ -171,9 +171,9 @@ mod tests {
         let handovers = Handovers::new(data.path());
         handovers.arm("asana", LONG);
         assert_eq!(handovers.show("asana"), None);
-        handovers.accept("asana", "one").unwrap();
-        assert!(!format!("{handovers:?}").contains("one"));
-        assert_eq!(handovers.show("asana").as_deref(), Some("one"));
+        handovers.accept("asana", "hunter2").unwrap();
+        assert!(!format!("{handovers:?}").contains("hunter2"));
+        assert_eq!(handovers.show("asana").as_deref(), Some("hunter2"));
         assert_eq!(handovers.show("asana"), None);
     }
 }

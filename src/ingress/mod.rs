@@ -183,6 +183,9 @@ impl Ingress {
             self.metrics.refusals.with_label_values(&[name, refusal.cause()]).inc();
             source.tell_refusal(refusal, peer);
         }
+        if let Ended::Unfit(cause) = &ended {
+            tracing::debug!(source = name, %peer, %cause, "a handshake is not answered");
+        }
         ended.answer(source.map(|source| &**source))
     }
 

@@ -56,7 +56,7 @@ struct Claim {
 
 impl Certified {
     /// `hosts` stand in place of the provider's own.
-    pub fn new(certifier: Certifier, with: &With, hosts: &[String]) -> Result<Self, SpecError> {
+    pub(super) fn new(certifier: Certifier, with: &With, hosts: &[String]) -> Result<Self, SpecError> {
         let subject = certifier.names().first().copied().unwrap_or_default();
         let subjects = with.all(subject).to_vec();
         if subjects.is_empty() {
@@ -71,7 +71,7 @@ impl Certified {
         Ok(Self { certifier, subjects, hosts: hosts.to_vec(), pinned, store: Store::default() })
     }
 
-    pub fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
+    pub(super) fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
         match self.certifier {
             Certifier::AwsSns => Ok(()),
             Certifier::Paypal => paypal::precheck(head),
@@ -79,7 +79,7 @@ impl Certified {
     }
 
     /// What must be fetched before the request can be verified.
-    pub fn want(&self, request: &Request, now_ms: i64) -> Result<Option<Want>, Refusal> {
+    pub(super) fn want(&self, request: &Request, now_ms: i64) -> Result<Option<Want>, Refusal> {
         if self.pinned.is_some() {
             return Ok(None);
         }
@@ -91,7 +91,7 @@ impl Certified {
         }
     }
 
-    pub fn verify(&self, request: &Request, now_ms: i64) -> Result<(), Refusal> {
+    pub(super) fn verify(&self, request: &Request, now_ms: i64) -> Result<(), Refusal> {
         let claim = self.claim(request, now_ms)?;
         let signed = |keys: &[NamedKey]| {
             keys.iter().any(|key| key.key.has_signed(claim.signing, &claim.content, &claim.tag))
@@ -106,12 +106,12 @@ impl Certified {
         if is_signed { Ok(()) } else { Err(Refusal::Mismatch) }
     }
 
-    pub fn store(&self) -> &Store {
+    pub(super) fn store(&self) -> &Store {
         &self.store
     }
 
     /// The keys in what was fetched, which for PayPal must be certified to be its own.
-    pub fn keys(&self, fetched: &[u8], roots: &[TrustAnchor<'_>], now_ms: i64) -> Vec<NamedKey> {
+    pub(super) fn keys(&self, fetched: &[u8], roots: &[TrustAnchor<'_>], now_ms: i64) -> Vec<NamedKey> {
         match self.certifier {
             Certifier::AwsSns => asymmetric::read(fetched),
             Certifier::Paypal => paypal::keys(fetched, roots, now_ms),
@@ -119,7 +119,7 @@ impl Certified {
     }
 
     /// Where a request asks to be confirmed, if it is a subscription that asks for it.
-    pub fn confirmation(&self, request: &Request) -> Option<Want> {
+    pub(super) fn confirmation(&self, request: &Request) -> Option<Want> {
         let url = match self.certifier {
             Certifier::AwsSns => sns::confirmation(request)?,
             Certifier::Paypal => return None,
@@ -128,7 +128,7 @@ impl Certified {
         may.then_some(Want { url, post: None })
     }
 
-    pub fn covers_body(&self) -> bool {
+    pub(super) fn covers_body(&self) -> bool {
         match self.certifier {
             Certifier::AwsSns => true,
             // A checksum is signed, and another body with the same one is soon found.
@@ -136,7 +136,7 @@ impl Certified {
         }
     }
 
-    pub fn signature_name(&self) -> Option<&'static str> {
+    pub(super) fn signature_name(&self) -> Option<&'static str> {
         match self.certifier {
             Certifier::AwsSns => None,
             Certifier::Paypal => Some(paypal::SIGNATURE.as_str()),

@@ -90,7 +90,7 @@ impl Code {
 }
 
 impl Coded {
-    pub fn new(code: Code, public_url: Option<&str>) -> Result<Self, SpecError> {
+    pub(super) fn new(code: Code, public_url: Option<&str>) -> Result<Self, SpecError> {
         let public_url = match public_url {
             Some(url) => url,
             None if code.signs_url() => {
@@ -102,7 +102,7 @@ impl Coded {
         Ok(Self { code, public_url: public_url.to_owned() })
     }
 
-    pub fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
+    pub(super) fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
         let encoding = match self.code {
             Code::AdyenStandard => SecretEncoding::Hex,
             _ => SecretEncoding::Utf8,
@@ -111,12 +111,12 @@ impl Coded {
     }
 
     /// Refuses a request whose headers hold no signature in the right form.
-    pub fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
+    pub(super) fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
         if self.code.headers().is_empty() { Ok(()) } else { self.code.offered(head).map(drop) }
     }
 
     /// Which of the secrets signed the request.
-    pub fn verify(
+    pub(super) fn verify(
         &self,
         secrets: &[Secret],
         request: &Request,
@@ -130,7 +130,7 @@ impl Coded {
     }
 
     /// A text under the secret that verified a request, or else under the first in force.
-    pub fn prove(
+    pub(super) fn prove(
         &self,
         secrets: &[Secret],
         text: &[u8],
@@ -146,12 +146,12 @@ impl Coded {
     }
 
     /// Whether what stands in the body, where types and ids are looked for, is signed.
-    pub fn covers_body(&self) -> bool {
+    pub(super) fn covers_body(&self) -> bool {
         !matches!(self.code, Code::PlivoV2 | Code::DropboxSign)
     }
 
     /// The names of the headers that hold signatures.
-    pub fn signature_names(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn signature_names(&self) -> impl Iterator<Item = &'static str> {
         self.code.headers().iter().map(HeaderName::as_str)
     }
 

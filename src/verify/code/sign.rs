@@ -13,7 +13,7 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 
 impl Coded {
     /// Signs with the first secret in force. A nonce is `id`.
-    pub fn sign(
+    pub(in crate::verify) fn sign(
         &self,
         secrets: &[Secret],
         request: &mut Request,

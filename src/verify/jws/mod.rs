@@ -46,7 +46,7 @@ pub(super) enum Keys {
 
 impl Jws {
     /// `with` is what stands for the names in braces. Who has secrets fetches no keys.
-    pub fn new(spec: &JwsSpec, with: &With, has_secrets: bool) -> Result<Self, SpecError> {
+    pub(super) fn new(spec: &JwsSpec, with: &With, has_secrets: bool) -> Result<Self, SpecError> {
         let issuers = spec.issuers.iter().map(|text| with.fill_open(text));
         let issuers: Vec<_> = issuers.collect::<Result<_, _>>()?;
         let audience = spec.audience.as_deref().map(|text| with.fill_open(text)).transpose()?;
@@ -86,7 +86,7 @@ impl Jws {
     }
 
     /// A shared secret, or the text of public keys.
-    pub fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
+    pub(super) fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
         if self.alg.signing().is_none() {
             return Secret::new(text, &self.secret, window);
         }
@@ -97,11 +97,11 @@ impl Jws {
     }
 
     /// Whether the source's secrets are what verifies.
-    pub fn needs_secrets(&self) -> bool {
+    pub(super) fn needs_secrets(&self) -> bool {
         self.keys.is_none()
     }
 
-    pub fn bind(&self, secrets: Vec<Secret>) -> Keys {
+    pub(super) fn bind(&self, secrets: Vec<Secret>) -> Keys {
         match self.alg.signing() {
             None => Keys::Shared(secrets),
             Some(_) if secrets.is_empty() => Keys::Fetched(Store::default()),
@@ -111,12 +111,12 @@ impl Jws {
         }
     }
 
-    pub fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
+    pub(super) fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
         self.token(head).map(drop)
     }
 
     /// What must be fetched before the request can be verified.
-    pub fn want(&self, keys: &Keys, head: Head<'_>, now_ms: i64) -> Result<Option<Want>, Refusal> {
+    pub(super) fn want(&self, keys: &Keys, head: Head<'_>, now_ms: i64) -> Result<Option<Want>, Refusal> {
         let (Keys::Fetched(store), Some(at)) = (keys, &self.keys) else { return Ok(None) };
         let token = self.token(head)?;
         let want = at.want(token.key_id.as_deref())?;
@@ -127,7 +127,7 @@ impl Jws {
     }
 
     /// Which secret signed the token; `None`: a key that was fetched.
-    pub fn verify(
+    pub(super) fn verify(
         &self,
         keys: &Keys,
         request: &Request,
@@ -148,16 +148,16 @@ impl Jws {
     }
 
     /// Where the token stands.
-    pub fn header(&self) -> &HeaderName {
+    pub(super) fn header(&self) -> &HeaderName {
         &self.header
     }
 
     /// Whether all keys are fetched as one set.
-    pub fn has_key_set(&self) -> bool {
+    pub(super) fn has_key_set(&self) -> bool {
         self.keys.as_ref().is_some_and(|at| at.post.is_none())
     }
 
-    pub fn covers_body(&self) -> bool {
+    pub(super) fn covers_body(&self) -> bool {
         self.rules.body.is_some()
     }
 

@@ -13,7 +13,7 @@ const LIFE: i64 = 300;
 
 impl Jws {
     /// Signs with the first shared secret in force.
-    pub fn sign(&self, keys: &Keys, request: &mut Request, now_ms: i64) -> Result<(), Unsignable> {
+    pub(in crate::verify) fn sign(&self, keys: &Keys, request: &mut Request, now_ms: i64) -> Result<(), Unsignable> {
         let Keys::Shared(secrets) = keys else { return Err(Unsignable::PublicKey) };
         let secret = secrets.iter().find(|secret| secret.window().contains(now_ms));
         let secret = secret.ok_or(Refusal::NoSecretInForce)?;

@@ -61,7 +61,7 @@ impl Vector {
         if !with.is_empty() {
             text += &format!("with = {{ {} }}\n", with.join(", "));
         }
-        let read = Reading::new(Path::new("router.toml"), &text, &|_| None);
+        let read = Reading::new(Path::new("router.toml"), &text, &|_| None, self.now);
         let (mut config, _) = read.accept().unwrap_or_else(|e| panic!("{}: {e}", self.id));
         config.sources.remove(0)
     }
