@@ -34,6 +34,7 @@ mod sync;
 mod transport;
 mod unauthorized;
 mod unverified;
+mod vectors;
 mod wat;
 mod wat_commands;
 mod wire;
