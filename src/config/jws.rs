@@ -33,7 +33,7 @@ pub(super) fn read(scheme: &mut Section<'_>, secret: SecretForm) -> Option<JwsSp
     let body = scheme.optional("body_claim", body);
     let expires = scheme.optional("require_exp", Item::boolean).unwrap_or(false);
     let max_age = scheme.has("max_age").then(|| scheme.duration(&MAX_AGE).as_secs());
-    let keys = scheme.optional("jwks_url", keys);
+    let keys = scheme.item("jwks_url").map(keys);
     let (header, prefixes) = signature?;
     Some(JwsSpec {
         alg: alg?,
@@ -46,7 +46,10 @@ pub(super) fn read(scheme: &mut Section<'_>, secret: SecretForm) -> Option<JwsSp
         body,
         expires,
         max_age,
-        keys,
+        keys: match keys {
+            Some(keys) => Some(keys?),
+            None => None,
+        },
     })
 }
 

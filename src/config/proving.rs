@@ -135,8 +135,10 @@ struct Fetch {
 }
 
 fn fetch(source: &mut Section<'_>, fetches: bool) -> Fetch {
-    if let Some(item) = source.item("fetch").filter(|_| !fetches) {
-        item.wrong("the scheme of this source fetches nothing", "remove `fetch`");
+    if !fetches {
+        if let Some(item) = source.item("fetch") {
+            item.wrong("the scheme of this source fetches nothing", "remove `fetch`");
+        }
         return Fetch::default();
     }
     source.table("fetch", &[], |fetch| {
@@ -147,9 +149,6 @@ fn fetch(source: &mut Section<'_>, fetches: bool) -> Fetch {
             let networks = item.one_or_more().into_iter();
             networks.map(|item| item.parsed(NETWORK, |text| text.parse().ok())).collect()
         });
-        if !fetches {
-            return Fetch::default();
-        }
         let fetcher = Fetcher::new(ca.as_deref(), private.unwrap_or_default());
         let report = |error: &_| match ca_at {
             Some(item) => item.wrong(&format!("{error}"), ""),

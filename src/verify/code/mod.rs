@@ -107,7 +107,7 @@ impl Coded {
             Code::AdyenStandard => SecretEncoding::Hex,
             _ => SecretEncoding::Utf8,
         };
-        Secret::new(text, &SecretForm { encoding, strip_prefix: None }, window)
+        Secret::new(text, &SecretForm { encoding, strip_prefix: Vec::new() }, window)
     }
 
     /// Refuses a request whose headers hold no signature in the right form.

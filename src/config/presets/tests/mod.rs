@@ -1,5 +1,3 @@
-mod vectors;
-
 use std::path::Path;
 
 use http::HeaderName;
