@@ -76,7 +76,11 @@ mod tests {
             ("=1", &["/"], Some((0, "1"))),
             ("%ff=%ff", &["/\u{fffd}"], Some((0, "\u{fffd}"))),
             ("", &["/a"], None),
-            ("payload=%7B%22a%22%3A%5B%7B%22b%22%3A7%7D%5D%7D", &["/payload/a/0/b"], Some((0, "7"))),
+            (
+                "payload=%7B%22a%22%3A%5B%7B%22b%22%3A7%7D%5D%7D",
+                &["/payload/a/0/b"],
+                Some((0, "7")),
+            ),
             ("payload=%7B", &["/payload/a", "/payload"], Some((1, "{"))),
         ] {
             let pointers: Vec<_> =

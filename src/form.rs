@@ -137,7 +137,10 @@ mod tests {
     #[test]
     fn the_content_type_and_the_first_byte_tell_a_form() {
         let urlencoded = "Application/X-WWW-Form-URLencoded ; charset=utf-8";
-        assert_eq!(fields(urlencoded, "a=b+c%21&d&a="), pairs(&[("a", "b c!"), ("d", ""), ("a", "")]));
+        assert_eq!(
+            fields(urlencoded, "a=b+c%21&d&a="),
+            pairs(&[("a", "b c!"), ("d", ""), ("a", "")])
+        );
         assert_eq!(fields(urlencoded, " {\"a\":1}"), None);
         assert_eq!(fields("application/json", "a=1"), None);
         assert_eq!(fields("multipart/form-data", "a=1"), None);
@@ -150,7 +153,9 @@ mod tests {
                     --x\r\ncontent-type: text/plain\r\ncontent-disposition: form-data; name=b\r\n\r\n\r\n\
                     --x\r\nContent-Type: text/plain\r\n\r\nno name\r\n--x--\r\n";
         let expected = pairs(&[("json", "{\"a\":\r\n1}"), ("b", "")]);
-        for content_type in ["multipart/form-data; boundary=x", "Multipart/Form-Data;BOUNDARY=\"x\""] {
+        for content_type in
+            ["multipart/form-data; boundary=x", "Multipart/Form-Data;BOUNDARY=\"x\""]
+        {
             assert_eq!(fields(content_type, body), expected);
         }
         let preamble = format!("to be ignored\r\n{body}");

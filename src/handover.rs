@@ -107,7 +107,8 @@ fn write(path: &Path, secret: &str) -> Result<(), HandoverError> {
     // No source has a name that begins with a dot.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = folder.join(format!(".{name}"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(secret.as_bytes())?;
     file.sync_all()?;
     // Unlike renaming, linking never replaces a file.

@@ -71,7 +71,10 @@ impl Snapshot {
     /// The names of the headers and query parameters in which a source sends signatures; none
     /// when there is no such source.
     pub fn signature_names(&self, source: &str) -> Vec<&str> {
-        self.source(source).into_iter().flat_map(|source| source.verifier.signature_names()).collect()
+        self.source(source)
+            .into_iter()
+            .flat_map(|source| source.verifier.signature_names())
+            .collect()
     }
 
     /// The names of the routes whose handlers can be called.

@@ -67,6 +67,9 @@ impl Admin {
         };
         self.handovers.arm(name, Duration::from_secs(seconds));
         tracing::info!(source = name, seconds, "a secret is accepted if one is handed over");
-        json_answer(StatusCode::OK, &json!({ "source": name, "path": source.path, "seconds": seconds }))
+        json_answer(
+            StatusCode::OK,
+            &json!({ "source": name, "path": source.path, "seconds": seconds }),
+        )
     }
 }

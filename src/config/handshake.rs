@@ -112,16 +112,14 @@ fn said(item: Item<'_>) -> Option<Said> {
     match item.value() {
         DeValue::Integer(_) => item.integer().map(Value::from).map(Said::Literal),
         DeValue::Boolean(value) => Some(Said::Literal(Value::from(*value))),
-        DeValue::Table(table) if table.contains_key("hmac") => {
-            item.section("hmac", &[], |proof| {
-                let of = proof.optional_table("hmac", place);
-                let prefix = proof.optional("prefix", Item::owned).unwrap_or_default();
-                let encoding = proof.optional("encoding", |item| {
-                    item.choice("encoding", Encoding::NAMES, Encoding::from_name)
-                });
-                Some(Said::Proof { of: of?, prefix, encoding: encoding.unwrap_or(Encoding::Hex) })
-            })
-        }
+        DeValue::Table(table) if table.contains_key("hmac") => item.section("hmac", &[], |proof| {
+            let of = proof.optional_table("hmac", place);
+            let prefix = proof.optional("prefix", Item::owned).unwrap_or_default();
+            let encoding = proof.optional("encoding", |item| {
+                item.choice("encoding", Encoding::NAMES, Encoding::from_name)
+            });
+            Some(Said::Proof { of: of?, prefix, encoding: encoding.unwrap_or(Encoding::Hex) })
+        }),
         DeValue::Table(_) => item.section("echo", &[], place).map(Said::Echo),
         _ => item.text().map(Value::from).map(Said::Literal),
     }

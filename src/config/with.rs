@@ -4,8 +4,8 @@ use crate::verify::With;
 
 use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
-use super::section::{Section, suggestion};
 use super::secrets;
+use super::section::{Section, suggestion};
 
 /// Reads the values of the names that the scheme knows; any other is a mistake.
 pub(super) fn read(source: &mut Section<'_>, names: &[&str]) -> With {

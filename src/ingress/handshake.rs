@@ -12,11 +12,7 @@ use crate::verify::{Refusal, Request, Verified};
 
 impl Ingress {
     /// Reads the body of a request that may be a handshake which nobody signs.
-    pub(super) async fn small_body(
-        &self,
-        source: &Source,
-        body: Incoming,
-    ) -> Result<Held, Ended> {
+    pub(super) async fn small_body(&self, source: &Source, body: Incoming) -> Result<Held, Ended> {
         let promised = body.size_hint().exact();
         let limit = source.body_limit.min(UNSIGNED_BODY_BYTES);
         body::read(body, promised, limit, self.rate, &self.bodies).await.map_err(Ended::Body)

@@ -155,7 +155,7 @@ pub(super) fn read(text: &[u8]) -> Vec<NamedKey> {
         Err(_) => serde_json::from_slice(text).into_iter().collect(),
     };
     let keys = serde_json::from_slice::<JwkSet<'_>>(text).map_or_else(|_| single(), |set| set.keys);
-    keys.into_iter().take(KEYS).filter_map(|raw| named(raw)).collect()
+    keys.into_iter().take(KEYS).filter_map(named).collect()
 }
 
 fn unnamed(key: PublicKey) -> NamedKey {

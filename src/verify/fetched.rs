@@ -201,9 +201,11 @@ mod tests {
     fn an_old_key_counts_while_it_cannot_be_fetched_again() {
         let store = Store::default();
         store.keep(&want("a"), vec![key("k")], NOW);
-        for (at, expected) in
-            [(FRESH_MS, Ok(true)), (STALE_MS - 1, Ok(true)), (STALE_MS, Err(Refusal::KeyUnavailable))]
-        {
+        for (at, expected) in [
+            (FRESH_MS, Ok(true)),
+            (STALE_MS - 1, Ok(true)),
+            (STALE_MS, Err(Refusal::KeyUnavailable)),
+        ] {
             store.fail(&want("a"), NOW + at);
             assert_eq!(look(&store, "a", "k", NOW + at), expected, "{at}");
         }

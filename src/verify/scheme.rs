@@ -38,6 +38,20 @@ impl Spec {
         gaps.filter(|name| *name != "kid").chain(fixed.iter().copied())
     }
 
+    /// Whether a source may have secrets.
+    pub fn has_secrets(&self) -> bool {
+        !matches!(self, Self::Certified(_) | Self::Unsigned)
+    }
+
+    /// Whether the URL that the sender calls is part of what it signs.
+    pub fn signs_url(&self) -> bool {
+        match self {
+            Self::Signed(spec) => spec.layout.content.contains("{url}"),
+            Self::Code(code) => code.signs_url(),
+            _ => false,
+        }
+    }
+
     /// Whether keys may have to be fetched.
     pub fn fetches(&self) -> bool {
         match self {

@@ -38,7 +38,7 @@ impl With {
     /// # Errors
     /// There is no value of that name.
     pub fn fill(&self, text: &str) -> Result<String, SpecError> {
-        self.filled(text, |value| Cow::Borrowed(value))
+        self.filled(text, Cow::Borrowed)
     }
 
     /// The same; nothing for a text with a gap that may stay open, as `{name?}`, and does.
@@ -141,7 +141,10 @@ mod tests {
     fn names_in_braces_are_filled_in() {
         let with = with(&[("tenant", "t-1"), ("quote", "a\"b")]);
         assert_eq!(with.fill("https://h/{tenant}/x"), Ok("https://h/t-1/x".to_owned()));
-        assert_eq!(with.fill("{Tenant} {} {a b} {tenant"), Ok("{Tenant} {} {a b} {tenant".to_owned()));
+        assert_eq!(
+            with.fill("{Tenant} {} {a b} {tenant"),
+            Ok("{Tenant} {} {a b} {tenant".to_owned())
+        );
         assert_eq!(
             with.fill_json(r#"{"a":"{quote}","k":"{kid}"}"#),
             Ok(r#"{"a":"a\"b","k":"{kid}"}"#.to_owned())

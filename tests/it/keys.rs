@@ -97,7 +97,10 @@ fn keys_are_fetched_once_and_verify_from_then_on() {
     it.server.page("/keys", "200 OK", json!({ "keys": [jwk("a", &key)] }).to_string());
     let (good, forged) = (token("a", &key, "{\"n\":1}"), token("a", &other, "{\"n\":2}"));
     assert_eq!(it.statuses(&[&good, &forged, &token("a", &key, "3")]), [200, 401, 200]);
-    assert_eq!(it.statuses(&[&good.clone().body("{\"n\":7}"), &good.without("authorization")]), [401, 401]);
+    assert_eq!(
+        it.statuses(&[&good.clone().body("{\"n\":7}"), &good.without("authorization")]),
+        [401, 401]
+    );
     assert_eq!(it.server.asked(), [("get /keys".to_owned(), String::new())]);
 }
 
@@ -172,7 +175,9 @@ fn what_is_no_good_answer_counts_as_none() {
 #[test]
 fn nothing_is_fetched_from_a_private_address_or_a_stranger() {
     let key = p256();
-    for fetch in [r#"fetch = { ca = "ca.pem" }"#, r#"fetch = { private = ["127.0.0.1/32", "::1/128"] }"#] {
+    for fetch in
+        [r#"fetch = { ca = "ca.pem" }"#, r#"fetch = { private = ["127.0.0.1/32", "::1/128"] }"#]
+    {
         let it = Fetching::start(&jwks_source().replace(FETCH, fetch));
         it.server.page("/keys", "200 OK", json!({ "keys": [jwk("a", &key)] }).to_string());
         assert_eq!(token("a", &key, "1").to(&it.yard).status, 503, "{fetch}");
@@ -190,7 +195,11 @@ with = {{ id = "me" }}
 "#
     ));
     let key = p256();
-    it.server.page("/get", "200 OK", json!({ "key": jwk("a", &key), "request_id": "r" }).to_string());
+    it.server.page(
+        "/get",
+        "200 OK",
+        json!({ "key": jwk("a", &key), "request_id": "r" }).to_string(),
+    );
     let good = token("a", &key, "1");
     assert_eq!(it.statuses(&[&good, &good, &token("a/../b", &key, "1")]), [200, 200, 401]);
     let asked = ("post /get".to_owned(), r#"{"client_id":"me","key_id":"a"}"#.to_owned());
@@ -213,8 +222,22 @@ fetch = {{ ca = "ca.pem", private = ["127.0.0.1/32", "::1/128"], hosts = ["HOST"
 fn sns(key: &KeyPair, kind: &str, certificate: &str, subscribe: &str) -> Sending {
     let at = jiff::Timestamp::now().to_string();
     let fields: Vec<(&str, &str)> = match kind {
-        "Notification" => vec![("Message", "hi"), ("MessageId", "m"), ("Timestamp", &at), ("TopicArn", TOPIC), ("Type", kind)],
-        _ => vec![("Message", "hi"), ("MessageId", "m"), ("SubscribeURL", subscribe), ("Timestamp", &at), ("Token", "t"), ("TopicArn", TOPIC), ("Type", kind)],
+        "Notification" => vec![
+            ("Message", "hi"),
+            ("MessageId", "m"),
+            ("Timestamp", &at),
+            ("TopicArn", TOPIC),
+            ("Type", kind),
+        ],
+        _ => vec![
+            ("Message", "hi"),
+            ("MessageId", "m"),
+            ("SubscribeURL", subscribe),
+            ("Timestamp", &at),
+            ("Token", "t"),
+            ("TopicArn", TOPIC),
+            ("Type", kind),
+        ],
     };
     let text: String = fields.iter().map(|(name, value)| format!("{name}\n{value}\n")).collect();
     let mut body: serde_json::Map<_, _> =
@@ -268,10 +291,15 @@ fn amazons_certificate_is_fetched_from_its_hosts_alone() {
 
 #[test]
 fn a_subscription_is_confirmed_only_where_that_is_wanted() {
-    for (more, confirms) in [("", false), (", confirm = false", false), (", confirm = true", true)] {
+    for (more, confirms) in [("", false), (", confirm = false", false), (", confirm = true", true)]
+    {
         let it = Fetching::start(&sns_source(more));
         let key = rsa();
-        it.server.page("/cert.pem", "200 OK", it.authority.certify("sns.amazonaws.com", &key).pem());
+        it.server.page(
+            "/cert.pem",
+            "200 OK",
+            it.authority.certify("sns.amazonaws.com", &key).pem(),
+        );
         it.server.page("/", "200 OK", "<ConfirmSubscriptionResponse/>");
         let host = &it.server.host;
         let (certificate, subscribe) =
@@ -321,7 +349,8 @@ fetch = { ca = "ca.pem", private = ["127.0.0.1/32", "::1/128"], hosts = ["HOST"]
     it.server.page("/authority", "200 OK", stranger.certify(own, &key).pem());
     let host = it.server.host.clone();
     let sent = |page: &str| paypal(&key, &format!("https://{host}/{page}"), "{}");
-    let statuses = ["good", "name", "authority", "missing"].map(|page| sent(page).to(&it.yard).status);
+    let statuses =
+        ["good", "name", "authority", "missing"].map(|page| sent(page).to(&it.yard).status);
     assert_eq!(statuses, [200, 401, 401, 401]);
     assert_eq!(sent("good").body("[]").to(&it.yard).status, 401);
     assert_eq!(sent("good").with("paypal-auth-algo", "SHA1withRSA").to(&it.yard).status, 401);

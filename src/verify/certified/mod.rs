@@ -3,7 +3,6 @@
 mod paypal;
 mod sns;
 
-
 use super::asymmetric::{self, NamedKey, Signing};
 use super::fetched::{Look, Store, Want};
 use super::head::Head;
@@ -56,7 +55,11 @@ struct Claim {
 
 impl Certified {
     /// `hosts` stand in place of the provider's own.
-    pub(super) fn new(certifier: Certifier, with: &With, hosts: &[String]) -> Result<Self, SpecError> {
+    pub(super) fn new(
+        certifier: Certifier,
+        with: &With,
+        hosts: &[String],
+    ) -> Result<Self, SpecError> {
         let subject = certifier.names().first().copied().unwrap_or_default();
         let subjects = with.all(subject).to_vec();
         if subjects.is_empty() {
@@ -111,7 +114,12 @@ impl Certified {
     }
 
     /// The keys in what was fetched, which for PayPal must be certified to be its own.
-    pub(super) fn keys(&self, fetched: &[u8], roots: &[TrustAnchor<'_>], now_ms: i64) -> Vec<NamedKey> {
+    pub(super) fn keys(
+        &self,
+        fetched: &[u8],
+        roots: &[TrustAnchor<'_>],
+        now_ms: i64,
+    ) -> Vec<NamedKey> {
         match self.certifier {
             Certifier::AwsSns => asymmetric::read(fetched),
             Certifier::Paypal => paypal::keys(fetched, roots, now_ms),
@@ -175,7 +183,9 @@ impl Certified {
     /// Whether an https URL without user, query tricks or fragment leads to a host of the provider.
     fn is_of_host(&self, url: &str, is_host: impl Fn(&str) -> bool) -> bool {
         let Ok(uri) = url.parse::<Uri>() else { return false };
-        let Some(authority) = uri.authority().map(|authority| authority.as_str()) else { return false };
+        let Some(authority) = uri.authority().map(|authority| authority.as_str()) else {
+            return false;
+        };
         let is_plain = uri.scheme_str() == Some("https") && !url.contains(['#', '@', '\\']);
         let is_allowed = if self.hosts.is_empty() {
             is_host(authority)

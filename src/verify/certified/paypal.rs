@@ -26,7 +26,9 @@ const CHAIN: usize = 8;
 
 pub(super) fn precheck(head: Head<'_>) -> Result<(), Refusal> {
     signature(head)?;
-    [&ID, &TIME, &CERTIFICATE, &ALGORITHM].into_iter().try_for_each(|name| need(head, name).map(drop))
+    [&ID, &TIME, &CERTIFICATE, &ALGORITHM]
+        .into_iter()
+        .try_for_each(|name| need(head, name).map(drop))
 }
 
 /// The id of the transmission, its time, the id of the webhook and the CRC-32 of the body.
@@ -44,7 +46,8 @@ pub(super) fn claim(request: &Request, webhook_id: &str, now_ms: i64) -> Result<
     checksum.update(&request.body);
     Ok(Claim {
         certificate: need(head, &CERTIFICATE)?.to_owned(),
-        content: format!("{}|{time}|{webhook_id}|{}", need(head, &ID)?, checksum.sum()).into_bytes(),
+        content: format!("{}|{time}|{webhook_id}|{}", need(head, &ID)?, checksum.sum())
+            .into_bytes(),
         signing: Signing::RsaSha256,
         tag: signature(head)?,
     })

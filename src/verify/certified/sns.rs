@@ -86,6 +86,7 @@ fn content(message: &Message) -> Result<Vec<u8>, Refusal> {
         ("TopicArn", some(&message.topic_arn)),
         ("Type", some(&message.kind)),
     ];
-    let lines = fields.into_iter().filter_map(|(name, value)| Some(format!("{name}\n{}\n", value?)));
+    let lines =
+        fields.into_iter().filter_map(|(name, value)| Some(format!("{name}\n{}\n", value?)));
     Ok(lines.collect::<String>().into_bytes())
 }

@@ -81,9 +81,11 @@ impl Scalar<'_> {
 /// One claim for each item; an item may also come alone.
 pub(super) fn claims(request: &Request) -> Result<Vec<Claim>, Refusal> {
     let items: Vec<Item<'_>> = match serde_json::from_slice::<Batch<'_>>(&request.body) {
-        Ok(batch) => {
-            batch.notification_items.into_iter().map(|item| item.notification_request_item).collect()
-        }
+        Ok(batch) => batch
+            .notification_items
+            .into_iter()
+            .map(|item| item.notification_request_item)
+            .collect(),
         Err(_) => {
             let item = serde_json::from_slice(&request.body);
             vec![item.map_err(|_| Refusal::UnreadableBody)?]

@@ -8,7 +8,8 @@ use http::HeaderName;
 use std::collections::BTreeSet;
 
 pub(super) static SIGNATURE: HeaderName = HeaderName::from_static("x-contentful-signature");
-pub(super) static SIGNED_HEADERS: HeaderName = HeaderName::from_static("x-contentful-signed-headers");
+pub(super) static SIGNED_HEADERS: HeaderName =
+    HeaderName::from_static("x-contentful-signed-headers");
 pub(super) static TIMESTAMP: HeaderName = HeaderName::from_static("x-contentful-timestamp");
 
 /// Signed headers at the most; Contentful lists a handful.

@@ -13,8 +13,5 @@ pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusa
     let head = Head { headers: &request.headers, target: &request.target };
     let fields = form::fields(request)?.ok_or(Refusal::UnreadableBody)?;
     let content = [public_url, head.query_suffix(), &form::sorted(fields)].concat();
-    Ok(Claim {
-        contents: vec![content.into_bytes()],
-        signatures: Code::Mandrill.offered(head)?,
-    })
+    Ok(Claim { contents: vec![content.into_bytes()], signatures: Code::Mandrill.offered(head)? })
 }

@@ -12,7 +12,6 @@ mod sign;
 mod twilio;
 mod url;
 
-
 use super::encoding::Encoding;
 use super::head::Head;
 use super::named::named;
@@ -60,7 +59,7 @@ pub struct Coded {
 
 impl Code {
     /// Whether the URL that the sender calls is part of what it signs.
-    fn signs_url(self) -> bool {
+    pub(super) fn signs_url(self) -> bool {
         matches!(self, Self::Mandrill | Self::Plivo | Self::PlivoV2 | Self::Twilio)
     }
 
@@ -94,7 +93,8 @@ impl Coded {
         let public_url = match public_url {
             Some(url) => url,
             None if code.signs_url() => {
-                let problem = "this scheme signs the URL, so the URL that the sender calls is needed";
+                let problem =
+                    "this scheme signs the URL, so the URL that the sender calls is needed";
                 return Err(SpecError::new("public_url", problem));
             }
             None => "",
@@ -160,7 +160,9 @@ impl Coded {
         let claim = match self.code {
             Code::AdyenStandard => return adyen::claims(request),
             Code::Braintree => braintree::claim(request),
-            Code::Contentful => contentful::claim(request, url::path(url, &request.target), now_unix_ms),
+            Code::Contentful => {
+                contentful::claim(request, url::path(url, &request.target), now_unix_ms)
+            }
             Code::DropboxSign => dropbox_sign::claim(request),
             Code::Mandrill => mandrill::claim(request, url),
             Code::Plivo => plivo::claim(request, url),

@@ -118,7 +118,8 @@ fn flatten(request: &mut Request) {
 fn replace(request: &mut Request, name: &str, value: &str) -> Result<(), Unsignable> {
     let fields = form::fields(request)?.ok_or(Refusal::UnreadableBody)?;
     let others = fields.iter().filter(|(known, _)| known != name);
-    let mut fields: Vec<_> = others.map(|(k, v)| (k.clone().into_owned(), v.clone().into_owned())).collect();
+    let mut fields: Vec<_> =
+        others.map(|(k, v)| (k.clone().into_owned(), v.clone().into_owned())).collect();
     fields.push((name.to_owned(), value.to_owned()));
     make_form(request, fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
     Ok(())

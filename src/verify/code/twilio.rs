@@ -59,5 +59,8 @@ fn urls(public_url: &str, query: &str) -> Vec<String> {
     let mut queries = vec![query.to_owned(), query.replace('\'', "%27"), url::reencoded(query)];
     queries.dedup();
     let with_query = |base: String| queries.iter().map(move |query| [&*base, query].concat());
-    [url::without_port(public_url), url::with_port(public_url)].into_iter().flat_map(with_query).collect()
+    [url::without_port(public_url), url::with_port(public_url)]
+        .into_iter()
+        .flat_map(with_query)
+        .collect()
 }

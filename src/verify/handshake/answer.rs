@@ -1,7 +1,7 @@
 //! What a handshake is answered.
 
-use super::when::Place;
 use super::Handshake;
+use super::when::Place;
 use crate::verify::{Encoding, Request};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
@@ -56,7 +56,11 @@ pub enum Said {
     /// What stands at that place of the request.
     Echo(Place),
     /// The scheme's own signature of what stands at that place.
-    Proof { of: Place, prefix: String, encoding: Encoding },
+    Proof {
+        of: Place,
+        prefix: String,
+        encoding: Encoding,
+    },
 }
 
 /// An answer in full.
@@ -71,7 +75,9 @@ pub struct Welcome {
 /// Why a handshake is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Unfit {
-    #[error("what would be sent back is longer than {ECHO_BYTES} bytes, or holds characters that it may not hold")]
+    #[error(
+        "what would be sent back is longer than {ECHO_BYTES} bytes, or holds characters that it may not hold"
+    )]
     Echo,
     #[error("no secret is in force to prove that it is known")]
     Secret,

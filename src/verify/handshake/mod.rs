@@ -4,7 +4,6 @@
 mod answer;
 mod when;
 
-
 pub use answer::{Respond, RespondBody, Said, Unfit, Welcome};
 pub use when::{Place, Test, When};
 

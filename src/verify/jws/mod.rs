@@ -5,7 +5,6 @@ mod sign;
 mod spec;
 mod token;
 
-
 pub use spec::{Alg, BodyHash, JwsSpec, KeysAt};
 
 use self::claims::Rules;
@@ -63,12 +62,16 @@ impl Jws {
             Ok(KeysAt { url, post })
         };
         if spec.keys.is_some() && spec.alg.signing().is_none() {
-            let problem = "a shared secret cannot be fetched: leave it out, or choose another `alg`";
+            let problem =
+                "a shared secret cannot be fetched: leave it out, or choose another `alg`";
             return Err(SpecError::new("jwks_url", problem));
         }
         Ok(Self {
             header: spec.header.parse().map_err(|_| {
-                SpecError::new("signature.header", format!("`{}` is not the name of a header", spec.header))
+                SpecError::new(
+                    "signature.header",
+                    format!("`{}` is not the name of a header", spec.header),
+                )
             })?,
             prefixes: spec.prefixes.clone(),
             alg: spec.alg,
@@ -116,7 +119,12 @@ impl Jws {
     }
 
     /// What must be fetched before the request can be verified.
-    pub(super) fn want(&self, keys: &Keys, head: Head<'_>, now_ms: i64) -> Result<Option<Want>, Refusal> {
+    pub(super) fn want(
+        &self,
+        keys: &Keys,
+        head: Head<'_>,
+        now_ms: i64,
+    ) -> Result<Option<Want>, Refusal> {
         let (Keys::Fetched(store), Some(at)) = (keys, &self.keys) else { return Ok(None) };
         let token = self.token(head)?;
         let want = at.want(token.key_id.as_deref())?;
@@ -168,7 +176,11 @@ impl Jws {
         let token = bare.find_map(Token::parse).ok_or(Refusal::MalformedSignature)?;
         let is_pinned = token.alg == self.alg.name();
         let fits = token.key_id.as_ref().is_none_or(|id| id.len() <= KEY_ID_BYTES);
-        if is_pinned && fits { Ok(token) } else { Err(Refusal::WrongValue("alg of the token".into())) }
+        if is_pinned && fits {
+            Ok(token)
+        } else {
+            Err(Refusal::WrongValue("alg of the token".into()))
+        }
     }
 
     fn shared(&self, secrets: &[Secret], token: &Token<'_>, now_ms: i64) -> Result<usize, Refusal> {
@@ -186,7 +198,13 @@ impl Jws {
         first(sets, now_ms, |(window, _)| *window, |(_, keys)| self.any_signed(keys, token))
     }
 
-    fn fetched(&self, store: &Store, at: &KeysAt, token: &Token<'_>, now_ms: i64) -> Result<(), Refusal> {
+    fn fetched(
+        &self,
+        store: &Store,
+        at: &KeysAt,
+        token: &Token<'_>,
+        now_ms: i64,
+    ) -> Result<(), Refusal> {
         let want = at.want(token.key_id.as_deref())?;
         match store.look(&want, |key| token.may_be_of(key), now_ms)? {
             Look::Have(keys) if self.any_signed(&keys, token) => Ok(()),

@@ -13,13 +13,19 @@ const LIFE: i64 = 300;
 
 impl Jws {
     /// Signs with the first shared secret in force.
-    pub(in crate::verify) fn sign(&self, keys: &Keys, request: &mut Request, now_ms: i64) -> Result<(), Unsignable> {
+    pub(in crate::verify) fn sign(
+        &self,
+        keys: &Keys,
+        request: &mut Request,
+        now_ms: i64,
+    ) -> Result<(), Unsignable> {
         let Keys::Shared(secrets) = keys else { return Err(Unsignable::PublicKey) };
         let secret = secrets.iter().find(|secret| secret.window().contains(now_ms));
         let secret = secret.ok_or(Refusal::NoSecretInForce)?;
         let header = json!({ "alg": self.alg.name(), "typ": "JWT" });
         let claims = Value::Object(self.claims(&request.body, now_ms / 1000));
-        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let [header, claims] =
+            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let signed = format!("{header}.{claims}");
         let tag = URL_SAFE_NO_PAD.encode(self.alg.tag(secret.key(), signed.as_bytes()));
         let prefix = self.prefixes.first().map_or("", String::as_str);

@@ -75,7 +75,8 @@ fn a_shown_token_covers_nothing() {
 
 #[test]
 fn basic_is_user_and_password() {
-    let verifier = bind(Scheme::new(&Spec::Basic, &Givens::default()).unwrap(), &["Aladdin:open sesame"]);
+    let verifier =
+        bind(Scheme::new(&Spec::Basic, &Givens::default()).unwrap(), &["Aladdin:open sesame"]);
     let verdict = |value: &str| check(&verifier, request(&[("Authorization", value)], b""), NOW_MS);
     assert_eq!(verdict("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), Ok(0));
     assert_eq!(verdict("basic  QWxhZGRpbjpvcGVuIHNlc2FtZQ"), Ok(0));
