@@ -9,6 +9,7 @@ use crate::verify::Encoding;
 use crate::verify::handshake::{Handshake, Place, Respond, RespondBody, Said, Test, When};
 
 use super::item::{Entry, Item};
+use super::notes::Shape;
 use super::section::Section;
 use super::setting::Setting;
 
@@ -71,6 +72,9 @@ fn tests(
     place: impl Fn(&Entry<'_>) -> Option<Place>,
 ) -> Option<Vec<(Place, Test)>> {
     let tests = item.entries()?.into_iter().map(|entry| {
+        for shape in [Shape::Text, Shape::List, Shape::Boolean, Shape::Whole] {
+            entry.item.may_be(shape);
+        }
         let test = match entry.item.value() {
             DeValue::Boolean(true) => Test::Present,
             DeValue::Boolean(false) => Test::Absent,
@@ -109,24 +113,35 @@ fn respond(respond: &mut Section<'_>) -> Option<Respond> {
 
 /// A literal value, what stands at a place, or the scheme's signature of that.
 fn said(item: Item<'_>) -> Option<Said> {
+    for shape in [Shape::Text, Shape::Table, Shape::Boolean, Shape::Whole] {
+        item.may_be(shape);
+    }
     match item.value() {
         DeValue::Integer(_) => item.integer().map(Value::from).map(Said::Literal),
         DeValue::Boolean(value) => Some(Said::Literal(Value::from(*value))),
-        DeValue::Table(table) if table.contains_key("hmac") => item.section("hmac", &[], |proof| {
-            let of = proof.optional_table("hmac", place);
-            let prefix = proof.optional("prefix", Item::owned).unwrap_or_default();
-            let encoding = proof.optional("encoding", |item| {
-                item.choice("encoding", Encoding::NAMES, Encoding::from_name)
-            });
-            Some(Said::Proof { of: of?, prefix, encoding: encoding.unwrap_or(Encoding::Hex) })
-        }),
-        DeValue::Table(_) => item.section("echo", &[], place).map(Said::Echo),
+        DeValue::Table(_) => item.section("echo", &[], said_of),
         _ => item.text().map(Value::from).map(Said::Literal),
     }
 }
 
+fn said_of(said: &mut Section<'_>) -> Option<Said> {
+    let (key, item) = said.one_of(&["query", "header", "pointer", "hmac"])?;
+    if key != "hmac" {
+        return at((key, item)).map(Said::Echo);
+    }
+    let of = item.section("hmac", &[], place);
+    let prefix = said.optional("prefix", Item::owned).unwrap_or_default();
+    let encoding = said
+        .optional("encoding", |item| item.choice("encoding", Encoding::NAMES, Encoding::from_name));
+    Some(Said::Proof { of: of?, prefix, encoding: encoding.unwrap_or(Encoding::Hex) })
+}
+
 fn place(place: &mut Section<'_>) -> Option<Place> {
-    match place.one_of(&["query", "header", "pointer"])? {
+    at(place.one_of(&["query", "header", "pointer"])?)
+}
+
+fn at(found: (&str, Item<'_>)) -> Option<Place> {
+    match found {
         ("query", item) => item.owned().map(Place::Query),
         ("header", item) => {
             let name = item.parsed("the name of a header", |text| text.parse().ok());

@@ -1,7 +1,5 @@
 //! A described scheme of `kind = "jws"`.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use toml::de::DeValue;
 
@@ -9,19 +7,11 @@ use crate::verify::jws::{Alg, BodyHash, JwsSpec, KeysAt};
 use crate::verify::{Encoding, SecretForm};
 
 use super::item::Item;
+use super::notes::Shape;
 use super::section::Section;
-use super::setting::Setting;
 
 const ALG: &str = r#"add alg = "RS256", or whatever the sender signs with"#;
 const HEADER: &str = r#"add signature = { header = "Authorization", prefix = "Bearer " }"#;
-
-/// How long ago a token may have been made.
-const MAX_AGE: Setting<Duration> = Setting::new(
-    "max_age",
-    Duration::from_secs(300),
-    Duration::from_secs(1),
-    Duration::from_secs(7 * 86_400),
-);
 
 pub(super) fn read(scheme: &mut Section<'_>, secret: SecretForm) -> Option<JwsSpec> {
     let alg = scheme.required("alg", ALG, |item| item.choice("alg", Alg::NAMES, Alg::from_name));
@@ -32,7 +22,7 @@ pub(super) fn read(scheme: &mut Section<'_>, secret: SecretForm) -> Option<JwsSp
     let claims = scheme.optional("claims", claims).unwrap_or_default();
     let body = scheme.optional("body_claim", body);
     let expires = scheme.optional("require_exp", Item::boolean).unwrap_or(false);
-    let max_age = scheme.has("max_age").then(|| scheme.duration(&MAX_AGE).as_secs());
+    let max_age = scheme.optional("max_age", max_age);
     let keys = scheme.item("jwks_url").map(keys);
     let (header, prefixes) = signature?;
     Some(JwsSpec {
@@ -53,6 +43,15 @@ pub(super) fn read(scheme: &mut Section<'_>, secret: SecretForm) -> Option<JwsSp
     })
 }
 
+/// In seconds.
+fn max_age(item: Item<'_>) -> Option<u64> {
+    let seconds = item.duration()?.as_secs();
+    if seconds == 0 {
+        item.wrong("no token would be young enough", "write at least 1s");
+    }
+    (seconds > 0).then_some(seconds)
+}
+
 /// The header, and what may stand before the token.
 fn place(signature: &mut Section<'_>) -> Option<(String, Vec<String>)> {
     let header = signature.required("header", HEADER, Item::owned);
@@ -64,6 +63,8 @@ fn place(signature: &mut Section<'_>) -> Option<(String, Vec<String>)> {
 fn claims(item: Item<'_>) -> Option<Vec<(String, Value)>> {
     let entries = item.entries()?.into_iter();
     let claims = entries.filter_map(|entry| {
+        entry.item.may_be(Shape::Boolean);
+        entry.item.may_be(Shape::Text);
         let value = match entry.item.value() {
             DeValue::Boolean(value) => Value::from(*value),
             _ => Value::from(entry.item.text()?),
@@ -75,6 +76,8 @@ fn claims(item: Item<'_>) -> Option<Vec<(String, Value)>> {
 
 /// The claim's name, for hex; or a table that says more.
 fn body(item: Item<'_>) -> Option<BodyHash> {
+    item.may_be(Shape::Table);
+    item.may_be(Shape::Text);
     if let Some(name) = item.value().as_str() {
         let claim = name.to_owned();
         return Some(BodyHash { claim, encoding: Encoding::Hex, optional_without_body: false });
@@ -95,7 +98,8 @@ fn body(item: Item<'_>) -> Option<BodyHash> {
 
 /// The URL of a key set; or of single keys, and what is posted there for one.
 fn keys(item: Item<'_>) -> Option<KeysAt> {
-    if item.value().as_str().is_some() {
+    item.may_be(Shape::Table);
+    if !item.value().is_table() {
         return Some(KeysAt { url: https(item)?, post: None });
     }
     item.section("scheme.jwks_url", &[], |keys| {

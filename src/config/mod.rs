@@ -3,18 +3,21 @@
 
 mod context;
 mod diagnostic;
+mod egress;
 mod handlers;
 mod handshake;
 mod item;
 mod jws;
 mod later;
 mod names;
+mod notes;
 mod places;
 pub mod presets;
 mod proving;
 mod reading;
 mod reply;
 mod routes;
+mod schema;
 mod scheme;
 mod secrets;
 mod section;
@@ -43,6 +46,7 @@ use self::section::Section;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use self::reading::{Plugins, Reading};
+pub use self::schema::schema;
 pub use self::scheme::Described;
 pub use self::secrets::SecretText;
 pub use self::server::{Ceilings, Server, Tls};

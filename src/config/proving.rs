@@ -14,6 +14,7 @@ use crate::verify::handshake::Handshakes;
 use crate::verify::{Givens, Scheme, Verifier, Window};
 
 use super::item::Item;
+use super::notes::Shape;
 use super::presets::{self, Preset};
 use super::scheme::{self, Described};
 use super::secrets;
@@ -77,6 +78,7 @@ pub(super) fn read(source: &mut Section<'_>, name: &str, data: &Path) -> Proving
 
 /// The description, and the preset that it comes from.
 fn described(item: Item<'_>) -> Option<(Described, Option<&'static Preset>)> {
+    item.may_be(Shape::Table);
     if item.value().is_table() {
         return Some((scheme::read(item)?, None));
     }

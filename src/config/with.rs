@@ -4,6 +4,7 @@ use crate::verify::With;
 
 use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
+use super::notes::Shape;
 use super::secrets;
 use super::section::{Section, suggestion};
 
@@ -12,9 +13,10 @@ pub(super) fn read(source: &mut Section<'_>, names: &[&str]) -> With {
     let mut with = With::default();
     let Some(item) = source.item("with") else { return with };
     for entry in item.entries().unwrap_or_default() {
+        let values = values(entry.item);
         if !names.contains(&entry.name) {
             unknown(&entry, names);
-        } else if let Some(values) = values(entry.item) {
+        } else if let Some(values) = values {
             with.insert(entry.name, values);
         }
     }
@@ -33,6 +35,9 @@ fn unknown(entry: &Entry<'_>, names: &[&str]) {
 
 /// A text, several, `true` or `false`, or a place of a secret.
 fn values(item: Item<'_>) -> Option<Vec<String>> {
+    for shape in [Shape::Text, Shape::List, Shape::Table, Shape::Boolean] {
+        item.may_be(shape);
+    }
     if let Some(value) = item.value().as_bool() {
         return Some(vec![value.to_string()]);
     }
