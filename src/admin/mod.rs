@@ -3,6 +3,7 @@
 mod guard;
 mod handlers;
 mod handover;
+mod openapi;
 mod query;
 mod questions;
 mod show;
@@ -75,6 +76,7 @@ impl Admin {
             "/healthz" => json_answer(StatusCode::OK, &json!({"status": "ok"})),
             "/readyz" => self.ready(),
             "/metrics" => self.page(),
+            openapi::OPENAPI => json_answer(StatusCode::OK, &openapi::document()),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
             _ => {
                 let path = path.to_owned();
