@@ -7,6 +7,11 @@ use serde_json::json;
 
 use super::{Admin, Answer, error, json_answer};
 
+const ARM: &str = "/api/v1/sources/{source}/arm";
+const SHOW: &str = "/api/v1/sources/{source}/handed-over";
+
+/// Seconds that a window is open when nothing is said.
+const USUAL: u64 = 600;
 /// Seconds that a window may be open at the most: a day.
 const LONGEST: u64 = 86_400;
 
@@ -24,27 +29,25 @@ enum Verb {
 }
 
 impl<'a> Ask<'a> {
-    /// `/api/v1/sources/<source>/arm` and `/handed-over`.
+    /// What a path asks for.
     pub fn of(path: &'a str) -> Option<Self> {
-        let (source, verb) = path.strip_prefix("/api/v1/sources/")?.split_once('/')?;
-        let verb = match verb {
-            "arm" => Verb::Arm,
-            "handed-over" => Verb::Show,
-            _ => return None,
+        let named = |pattern: &str| {
+            let (before, after) = pattern.split_once("{source}")?;
+            path.strip_prefix(before)?.strip_suffix(after)
         };
-        Some(Self { source, verb })
+        let arm = named(ARM).map(|source| Self { source, verb: Verb::Arm });
+        arm.or_else(|| named(SHOW).map(|source| Self { source, verb: Verb::Show }))
     }
 }
 
 impl Admin {
-    /// `POST /api/v1/sources/<source>/arm?seconds=600`, `POST /api/v1/sources/<source>/handed-over`.
     pub(super) fn hand_over(&self, ask: Ask<'_>, query: &str) -> Answer {
         match ask.verb {
             Verb::Arm => self.arm(ask.source, query),
-            Verb::Show => match self.handovers.show(ask.source) {
-                Some(secret) => json_answer(StatusCode::OK, &json!({ "secret": secret })),
-                None => error(StatusCode::NOT_FOUND, "no secret was handed over, or it was shown"),
-            },
+            Verb::Show => {
+                let secret = self.handovers.show(ask.source);
+                json_answer(StatusCode::OK, &json!({ "secret": secret }))
+            }
         }
     }
 
@@ -60,8 +63,9 @@ impl Admin {
             return error(StatusCode::CONFLICT, "this source has a secret already");
         }
         let mut pairs = form_urlencoded::parse(query.as_bytes());
-        let seconds = pairs.find(|(name, _)| name == "seconds").map(|(_, value)| value.parse());
-        let Some(Ok(seconds @ 1..=LONGEST)) = seconds else {
+        let seconds = pairs.find(|(name, _)| name == "seconds");
+        let seconds = seconds.map_or(Ok(USUAL), |(_, value)| value.parse());
+        let Ok(seconds @ 1..=LONGEST) = seconds else {
             let problem = format!("`seconds` must be a whole number up to {LONGEST}");
             return error(StatusCode::BAD_REQUEST, &problem);
         };
