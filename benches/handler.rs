@@ -111,7 +111,7 @@ fn event(guest: &str) -> Event {
             )
         }
         "server" => format!(r#"{{"status":204,"body":"{}"}}"#, "x".repeat(1_400)),
-        _ => format!(r#"{{"do":"ack","arg":"{}"}}"#, "x".repeat(1_400)),
+        _ => format!(r#"{{"do":"exit","arg":"0","more":"{}"}}"#, "x".repeat(1_400)),
     };
     let request = Request {
         method: Method::POST,
