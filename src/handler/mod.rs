@@ -21,8 +21,9 @@ mod stdio;
 mod table;
 mod turn;
 mod typed;
+mod writable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,13 +37,14 @@ use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
-pub use engine::engine;
+pub use engine::{Engines, STACKS};
 pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};
 pub use table::{Handlers, Modules};
 pub use turn::Turn;
 use turn::Turns;
+pub use writable::{WRITABLE, writable_by_others};
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -100,6 +102,9 @@ pub enum LoadError {
     /// The child that compiles refuses it, and says why.
     #[error("{0}")]
     Refused(String),
+    /// The operator lists the files that may be run, and this is another.
+    #[error("its SHA-256 is {0}, which `sha256` in its table does not list")]
+    NotPinned(String),
     /// It cannot be instantiated.
     #[error("it fails as soon as it is instantiated: {0}")]
     Trial(String),
@@ -120,12 +125,14 @@ pub struct Settings {
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: Arc<BTreeMap<String, String>>,
+    /// The files that may be run, by their SHA-256; empty: any.
+    pub pins: BTreeSet<Hash>,
     /// What it may do to its state, and emit.
     pub grants: Arc<Grants>,
 }
 
 /// A file's SHA-256.
-type Hash = [u8; 32];
+pub type Hash = [u8; 32];
 
 /// A handler that can be called.
 pub struct Handler {
@@ -136,6 +143,13 @@ pub struct Handler {
     engine: Engine,
     abi: Arc<Abi>,
     turns: Turns,
+}
+
+impl Settings {
+    /// Whether a file may be run.
+    fn allow(&self, file: &Hash) -> bool {
+        self.pins.is_empty() || self.pins.contains(file)
+    }
 }
 
 impl Handler {
@@ -204,8 +218,8 @@ async fn make(
     file: Hash,
     settings: Settings,
 ) -> Result<Handler, LoadError> {
-    let engine = compiler.engine().clone();
-    let program = compiler.program(bytes, &file).await?;
+    let engine = compiler.engine(settings.limits.stack)?;
+    let program = compiler.program(&engine, bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
     let version = hex::encode(file).get(..16).unwrap_or_default().into();
     let handler = Handler {
