@@ -296,3 +296,26 @@ fn logging(message: &str, code: impl FnOnce(&str) -> String) -> String {
     ];
     component(LOGGING, r#"(with "host" (instance $host))"#, &fields.concat())
 }
+
+/// Calls itself `depth` times, comes back, and acks.
+pub fn recurse_to(depth: u32) -> String {
+    let deeper = "(func $deeper (param $left i32) (result i32)
+        (if (result i32) (local.get $left)
+          (then (i32.add (call $deeper (i32.sub (local.get $left) (i32.const 1))) (i32.const 1)))
+          (else (i32.const 0))))";
+    let call = format!("(drop (call $deeper (i32.const {depth}))) (i32.const {OUTCOME})");
+    component("", "", &[deeper, &handle(&call)].concat())
+}
+
+/// Hands a message of so many bytes to the log, then acks.
+pub fn log_of(bytes: u32) -> String {
+    let pages = bytes.div_ceil(1 << 16);
+    logging("", |_| {
+        format!(
+            "(drop (memory.grow (i32.const {pages})))
+            (call $log (i32.const 2) (i32.const 0) (i32.const 0)
+              (i32.const 131072) (i32.const {bytes}))
+            (i32.const {OUTCOME})"
+        )
+    })
+}
