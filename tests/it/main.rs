@@ -9,6 +9,7 @@ mod compile;
 mod conditions;
 mod crash;
 mod crash_effects;
+mod disk;
 mod duplicates;
 mod effects;
 mod events_api;
