@@ -53,6 +53,6 @@ mod tests {
         assert_eq!(writable_by_others(folder.path()), [path("b.wasm"), path("c.wat")]);
         allow(folder.path(), 0o757);
         assert_eq!(writable_by_others(folder.path())[0], folder.path());
-        assert_eq!(writable_by_others(&path("nowhere")), [PathBuf::new(); 0]);
+        assert!(writable_by_others(&path("nowhere")).is_empty());
     }
 }
