@@ -17,6 +17,7 @@ mod floods;
 mod full_disk;
 mod hostile_handlers;
 mod hostile_senders;
+mod hostile_suite;
 mod http;
 mod layers;
 mod letters;
