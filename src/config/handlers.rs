@@ -15,7 +15,7 @@ use super::section::Section;
 use super::server::Ceilings;
 use super::setting::Setting;
 use super::units::ShowSize;
-use super::{later, names};
+use super::{egress, names};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -52,7 +52,7 @@ pub(super) fn read(
         let name = names::key(&entry, "handler");
         let section = format!("handlers.{}", entry.name);
         let read = |handler: &mut Section<'_>| Some(read_one(handler, ceilings));
-        let handler = entry.item.section(&section, later::HANDLER, read);
+        let handler = entry.item.section(&section, &[], read);
         if name.is_some_and(|name| !named.contains(name)) {
             warn_of_unused(&entry);
         }
@@ -76,11 +76,18 @@ fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
         reply_bytes: usize::try_from(reply_bytes).unwrap_or(usize::MAX),
         log_bytes: usize::try_from(log_bytes).unwrap_or(usize::MAX),
     };
-    let config = Arc::new(handler.optional("config", config).unwrap_or_default());
-    let pins = handler.optional("sha256", pins).unwrap_or_default();
+    let config = handler.optional("config", config).unwrap_or_default();
+    let secrets = handler.optional("secrets", |item| egress::secrets(item, &config));
     let state = handler.optional_table("state", |state| Some(state.size(&STATE)));
     let emit = handler.optional("emit", event_types).unwrap_or_default();
-    Settings { limits, config, pins, grants: Arc::new(Grants { state, emit }) }
+    Settings {
+        limits,
+        pins: handler.optional("sha256", pins).unwrap_or_default(),
+        reach: egress::read(handler),
+        secrets: secrets.unwrap_or_default(),
+        config: Arc::new(config),
+        grants: Arc::new(Grants { state, emit }),
+    }
 }
 
 fn warn_of_unused(entry: &Entry<'_>) {
