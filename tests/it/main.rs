@@ -26,6 +26,7 @@ mod lifecycle;
 mod limits;
 mod main_job;
 mod modules;
+mod openapi;
 mod outcomes;
 mod peers;
 mod privacy;
