@@ -8,7 +8,7 @@ use crate::wat_commands::{STDERR, STDOUT, floods, module};
 use crate::yard::{Yard, wait};
 use crate::{wat, wat_commands};
 
-const ROUTE: &str = "timeout = \"300ms\"\nretry = { attempts = 1 }";
+const ROUTE: &str = "timeout = \"2s\"\nretry = { attempts = 1 }";
 const TABLE: &str = "cpu = \"60ms\"\nmemory = \"16MiB\"\nstate = {}\nemit = [\"made\"]\n";
 
 /// Memory that the server may have taken meanwhile: more than one attempt may.
@@ -117,7 +117,7 @@ const STORMS: [(&str, &str, &str); 16] = [
     ("stdout", "limit", CPU),
     ("nothing", "limit", CPU),
     ("sleep", "", ""),
-    ("for-ever", "timeout", "no outcome within 300 ms"),
+    ("for-ever", "timeout", "no outcome within 2000 ms"),
     ("fields", "limit", "handles: the limit is 10000"),
     ("headers", "", ""),
     ("egress", "limit", CPU),
