@@ -98,7 +98,7 @@ fn called() -> Vec<Called> {
             "command-outside",
             module("(call $put (i32.const 1) (i32.const -9) (i32.const 99))"),
             "trap",
-            "pointer",
+            "Pointer out of bounds",
         ),
     ]
 }
