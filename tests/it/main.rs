@@ -20,6 +20,8 @@ mod hostile_handlers;
 mod hostile_senders;
 mod hostile_suite;
 mod http;
+mod https;
+mod keys;
 mod layers;
 mod letters;
 mod lifecycle;
