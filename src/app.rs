@@ -21,12 +21,13 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, Diagnostics, Server};
+use crate::config::{Config, Diagnostics, Server, presets};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{self, Cache, Compiler, Job, Slots};
 use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
+use crate::refused::Refused;
 use crate::reload::{self, Asker};
 use crate::route::Route;
 use crate::server::body::Rate;
@@ -78,8 +79,9 @@ impl App {
         let metrics = Metrics::new()?;
         let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
+        let refused = Arc::<Refused>::default();
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
-        let parts = Parts { ledger, current: Current::default(), slots, guard, metrics };
+        let parts = Parts { ledger, current: Current::default(), slots, guard, refused, metrics };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -130,6 +132,7 @@ struct Parts {
     current: Current,
     slots: Slots,
     guard: Arc<ArcSwap<Guard>>,
+    refused: Arc<Refused>,
     metrics: Metrics,
 }
 
@@ -161,6 +164,7 @@ impl Parts {
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
             peers: Peers::new(server.refusal_limit),
+            refused: self.refused.clone(),
             metrics: self.metrics.clone(),
         });
         let limits = Limits {
@@ -182,6 +186,8 @@ impl Parts {
             reload,
             ledger: self.ledger.clone(),
             current: self.current.clone(),
+            refused: self.refused.clone(),
+            presets: presets::all().map(|preset| (&*preset.name, &preset.scheme.spec)).collect(),
             metrics: self.metrics.clone(),
         });
         let answer = move |request, _peer| admin.clone().answer(request);

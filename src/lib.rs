@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod network;
 pub mod pointer;
 pub mod quota;
+pub mod refused;
 pub mod reload;
 pub mod route;
 pub mod server;

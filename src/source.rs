@@ -16,7 +16,8 @@ use crate::event::{UNKNOWN, UNTYPED};
 use crate::network::Networks;
 use crate::pointer::Pointer;
 use crate::quota::Bucket;
-use crate::verify::{EventId, Location, Refusal, Request, Verifier};
+use crate::verify::explain::Subject;
+use crate::verify::{EventId, Location, Refusal, Request, Spec, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
 const TYPE_BYTES: usize = 256;
@@ -32,6 +33,10 @@ pub struct Source {
     pub path: String,
     /// How its requests are verified.
     pub verifier: Verifier,
+    /// The description that the verifier comes from, to explain what is refused.
+    pub spec: Spec,
+    /// The URL that its sender calls, as far as it is told.
+    pub public_url: Option<String>,
     /// The name of the preset that its scheme comes from; `None`: its scheme is described.
     pub preset: Option<&'static str>,
     /// Where an event's type stands; `None`: all are of one type.
@@ -128,6 +133,12 @@ impl Source {
             _ if *required => None,
             _ => Some(UNKNOWN.into()),
         }
+    }
+
+    /// As much of it as explains what becomes of its requests.
+    pub fn subject(&self) -> Subject<'_> {
+        let (name, public_url) = (&*self.name, self.public_url.as_deref());
+        Subject { name, verifier: &self.verifier, spec: &self.spec, public_url }
     }
 
     /// What makes another request the same event as this one.

@@ -3,6 +3,7 @@
 mod api;
 mod guard;
 mod show;
+mod sources;
 
 use std::sync::Arc;
 
@@ -16,8 +17,10 @@ use serde_json::json;
 
 use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
+use crate::refused::Refused;
 use crate::reload::Asker;
 use crate::snapshot::Current;
+use crate::verify::Spec;
 use guard::Denied;
 pub use guard::Guard;
 
@@ -37,6 +40,10 @@ pub struct Admin {
     pub ledger: Ledger,
     /// Sources, routes and handlers.
     pub current: Current,
+    /// What was refused last.
+    pub refused: Arc<Refused>,
+    /// The presets' schemes, by name: what a refused request may have been signed by.
+    pub presets: Vec<(&'static str, &'static Spec)>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -62,11 +69,18 @@ impl Admin {
             "/readyz" => self.ready(),
             "/metrics" => self.page(),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
+            "/api/v1/sources" => json_answer(StatusCode::OK, &self.sources()),
             "/api/v1/events" => blocking(move || self.events(&query)).await,
-            _ => match path.strip_prefix("/api/v1/events/").map(str::to_owned) {
-                Some(id) => blocking(move || self.event(&id)).await,
-                None => error(StatusCode::NOT_FOUND, "not found"),
-            },
+            _ => {
+                if let Some(id) = path.strip_prefix("/api/v1/events/").map(str::to_owned) {
+                    return blocking(move || self.event(&id)).await;
+                }
+                let source = path.strip_prefix("/api/v1/sources/");
+                match source.and_then(|path| path.strip_suffix("/refused")).map(str::to_owned) {
+                    Some(source) => blocking(move || self.refused(&source)).await,
+                    None => error(StatusCode::NOT_FOUND, "not found"),
+                }
+            }
         }
     }
 

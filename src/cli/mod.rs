@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod capture;
 mod check;
 mod compile;
 mod input;
@@ -13,6 +14,7 @@ mod presets;
 mod samples;
 mod send;
 mod serve;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,7 @@ enum Verb {
     Send(send::Args),
     Call(call::Args),
     Presets(presets::Args),
+    Verify(verify::Args),
     /// Compiles a module, for the verbs that load them: stdin to stdout.
     #[command(name = COMPILE, hide = true)]
     Compile,
@@ -71,6 +74,7 @@ pub fn run() -> ExitCode {
         Verb::Send(args) => send::run(&config, &args),
         Verb::Call(args) => call::run(&config, &args),
         Verb::Presets(args) => Ok(presets::run(&args)),
+        Verb::Verify(args) => verify::run(&config, &args),
         Verb::Compile => return compile::run(),
     };
     match answered {

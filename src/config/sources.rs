@@ -9,7 +9,7 @@ use http::uri::{PathAndQuery, Uri};
 use crate::network::Networks;
 use crate::quota::Bucket;
 use crate::source::{EventType, RefusalLog, Reply, Source, Unrouted};
-use crate::verify::{EventId, Scheme, Verifier};
+use crate::verify::{EventId, Scheme, Spec, Verifier};
 
 use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
@@ -38,7 +38,8 @@ fn read_one(entry: Entry<'_>, paths: &mut HashMap<String, Range<usize>>) -> Opti
     let section = format!("sources.{}", entry.name);
     entry.item.section(&section, later::SOURCE, |source| {
         let path = path(source, &entry, paths);
-        let Proving { scheme, reply: insisted, failure_status, preset } = proving(source);
+        let Proving { scheme, spec, public_url, reply: insisted, failure_status, preset } =
+            proving(source);
         let verifier = verifier(source, scheme);
         let event_type = event_type(source, preset);
         let event_id = event_id(source, preset);
@@ -51,6 +52,8 @@ fn read_one(entry: Entry<'_>, paths: &mut HashMap<String, Range<usize>>) -> Opti
             name: name?.into(),
             path: path?,
             verifier: verifier?,
+            spec: spec?,
+            public_url,
             preset: preset.map(|preset| preset.name.as_str()),
             event_type,
             event_id,
@@ -97,6 +100,8 @@ fn plain_path(text: &str) -> Option<String> {
 /// What a source's `scheme` comes to; without a scheme, it is wrong.
 struct Proving {
     scheme: Option<Scheme>,
+    spec: Option<Spec>,
+    public_url: Option<String>,
     /// What the sender insists on.
     reply: Option<Reply>,
     failure_status: StatusCode,
@@ -110,12 +115,14 @@ fn proving(source: &mut Section<'_>) -> Proving {
         let scheme = Scheme::new(&described.spec, public_url);
         Some((scheme.inspect_err(|error| scheme::report(error, item)).ok(), described, preset))
     });
+    let public_url = public_url.map(str::to_owned);
     let Some((scheme, described, preset)) = found else {
         let failure_status = StatusCode::UNAUTHORIZED;
-        return Proving { scheme: None, reply: None, failure_status, preset: None };
+        let (scheme, spec, reply, preset) = (None, None, None, None);
+        return Proving { scheme, spec, public_url, reply, failure_status, preset };
     };
-    let Described { reply, failure_status, .. } = described;
-    Proving { scheme, reply, failure_status, preset }
+    let Described { spec, reply, failure_status } = described;
+    Proving { scheme, spec: Some(spec), public_url, reply, failure_status, preset }
 }
 
 /// The description, and the preset that it comes from.

@@ -4,6 +4,7 @@
 //! knows that the check was done. Everything is checked on the bytes as received.
 
 mod encoding;
+pub mod explain;
 mod head;
 mod location;
 mod named;
@@ -14,6 +15,7 @@ mod secret;
 pub mod signed;
 mod spec_error;
 mod token;
+mod trace;
 mod unsignable;
 mod verifier;
 
@@ -27,6 +29,7 @@ pub use scheme::{Scheme, Spec};
 pub use secret::{Secret, SecretEncoding, SecretError, SecretForm, Window};
 pub use spec_error::SpecError;
 pub use token::{TokenAt, TokenSpec};
+pub use trace::Step;
 pub use unsignable::Unsignable;
 pub use verifier::{Verified, Verifier, VerifierError};
 
@@ -35,7 +38,7 @@ use http::{HeaderMap, Method};
 use std::net::IpAddr;
 
 /// A request as it came in, believed by nobody yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     pub method: Method,
     /// Path and query as received.

@@ -83,6 +83,15 @@ impl Verifier {
         !matches!(self.0, Bound::Unsigned)
     }
 
+    /// The secrets, in their order.
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
+        match &self.0 {
+            Bound::Signed(_, keys) => keys.secrets().collect(),
+            Bound::Token(_, tokens) => tokens.secrets().collect(),
+            Bound::Unsigned => Vec::new(),
+        }
+    }
+
     /// Refuses what can be refused before the body is read: a signature, timestamp or other
     /// signed value outside the body that is missing, ambiguous or malformed. `target` is path
     /// and query as received.
@@ -97,17 +106,35 @@ impl Verifier {
 
     /// Checks a whole request. A precheck is not needed before it. A token that was shown outside
     /// the body is not in what comes of it.
-    pub fn verify(&self, mut request: Request, now_unix_ms: i64) -> Result<Verified, Refusal> {
-        let secret_index = match &self.0 {
-            Bound::Signed(signed, keys) => Some(signed.verify(keys, &request, now_unix_ms)?),
-            Bound::Token(token, tokens) => {
-                let index = token.verify(tokens, &request, now_unix_ms)?;
-                token.forget(&mut request);
-                Some(index)
+    pub fn verify(&self, request: Request, now_unix_ms: i64) -> Result<Verified, Refusal> {
+        self.prove(request, now_unix_ms).map_err(|(refusal, _)| refusal)
+    }
+
+    /// The same; a request that is refused is given back.
+    #[expect(clippy::result_large_err, reason = "the request was as large before")]
+    pub fn prove(
+        &self,
+        mut request: Request,
+        now_unix_ms: i64,
+    ) -> Result<Verified, (Refusal, Request)> {
+        match self.matching(&request, now_unix_ms) {
+            Ok(secret_index) => {
+                if let Bound::Token(token, _) = &self.0 {
+                    token.forget(&mut request);
+                }
+                Ok(Verified { request, secret_index, is_proven: self.verifies() })
             }
-            Bound::Unsigned => None,
-        };
-        Ok(Verified { request, secret_index, is_proven: self.verifies() })
+            Err(refusal) => Err((refusal, request)),
+        }
+    }
+
+    /// Which secret matches.
+    fn matching(&self, request: &Request, now_unix_ms: i64) -> Result<Option<usize>, Refusal> {
+        match &self.0 {
+            Bound::Signed(signed, keys) => signed.verify(keys, request, now_unix_ms).map(Some),
+            Bound::Token(token, tokens) => token.verify(tokens, request, now_unix_ms).map(Some),
+            Bound::Unsigned => Ok(None),
+        }
     }
 
     /// Signs a request as the source's sender does, with the first secret in force: adds the

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src/`, by folder or file.
-const FLOORS: [(&str, u32); 27] = [
+const FLOORS: [(&str, u32); 28] = [
     ("main", 11),
     ("cli", 10),
     ("app", 9),
@@ -22,6 +22,7 @@ const FLOORS: [(&str, u32); 27] = [
     ("delivery", 3),
     ("condition", 3),
     ("event", 2),
+    ("refused", 2),
     ("verify", 1),
     ("document", 1),
     ("address", 0),

@@ -23,6 +23,7 @@ mod modules;
 mod outcomes;
 mod peers;
 mod privacy;
+mod refused;
 mod reload;
 mod reload_config;
 mod reload_often;

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 5] = ["serve", "check", "send", "call", "presets"];
+const VERBS: [&str; 6] = ["serve", "check", "send", "call", "presets", "verify"];
 
 #[test]
 fn every_verb_has_help_with_examples() {

@@ -5,6 +5,7 @@ mod check;
 mod help;
 mod project;
 mod send;
+mod verify;
 
 use std::io::Write;
 use std::process::Stdio;
