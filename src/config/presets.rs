@@ -17,8 +17,12 @@ use super::{places, syntax};
 
 /// The rows, by what is signed.
 const ROWS: &str = concat!(
-    include_str!("presets/body.toml"),
-    include_str!("presets/time.toml"),
+    include_str!("presets/body-hex.toml"),
+    include_str!("presets/body-prefix.toml"),
+    include_str!("presets/body-base64.toml"),
+    include_str!("presets/standard.toml"),
+    include_str!("presets/time-field.toml"),
+    include_str!("presets/time-header.toml"),
     include_str!("presets/url.toml"),
     include_str!("presets/key.toml"),
     include_str!("presets/token.toml"),

@@ -190,7 +190,7 @@ fn secret(secret: &mut Section<'_>) -> SecretForm {
     });
     SecretForm {
         encoding: encoding.unwrap_or(SecretEncoding::Utf8),
-        strip_prefix: secret.optional("strip_prefix", Item::owned),
+        strip_prefix: secret.optional("strip_prefix", Item::owned_texts).unwrap_or_default(),
     }
 }
 

@@ -9,16 +9,18 @@ use super::section::Section;
 const ITEM_SEPARATOR: &str = ",";
 const KV_SEPARATOR: &str = "=";
 
+const HEADER: &str = r#"add header = "X-Signature""#;
 const KEY: &str = r#"add key = "v1", or whatever the field of the signature is called"#;
 
 /// Where the signature is and how it is written.
 pub(super) fn read(signature: &mut Section<'_>) -> Option<SignatureSpec> {
-    let names = ["whole", "kv"];
+    let names = ["whole", "kv", "list"];
     let parse = signature.optional("parse", |item| {
-        item.choice("way of parsing", &names, |name| names.iter().position(|known| *known == name))
+        item.choice("way of parsing", &names, |name| names.into_iter().find(|known| *known == name))
     });
     match parse {
-        Some(1) => fields(signature),
+        Some("kv") => fields(signature),
+        Some("list") => list(signature),
         _ => whole(signature),
     }
 }
@@ -33,7 +35,7 @@ fn whole(signature: &mut Section<'_>) -> Option<SignatureSpec> {
     let prefix = signature.optional("prefix", Item::owned).unwrap_or_default();
     let also_prefix = signature.optional("also_prefix", Item::owned_texts).unwrap_or_default();
     let separator = signature.optional("separator", Item::owned).unwrap_or_default();
-    for key in ["item_separator", "kv_separator", "key"] {
+    for key in ["group_separator", "item_separator", "kv_separator", "key"] {
         if let Some(item) = signature.item(key) {
             item.wrong(&format!("`{key}` has no effect without `parse = \"kv\"`"), "");
         }
@@ -42,15 +44,25 @@ fn whole(signature: &mut Section<'_>) -> Option<SignatureSpec> {
 }
 
 fn fields(signature: &mut Section<'_>) -> Option<SignatureSpec> {
-    let example = r#"add header = "X-Signature""#;
-    let headers = signature.required("header", example, Item::owned_texts);
+    let headers = signature.required("header", HEADER, Item::owned_texts);
+    let group_separator = signature.optional("group_separator", Item::owned);
     let item_separator = signature.optional("item_separator", Item::owned);
     let kv_separator = signature.optional("kv_separator", Item::owned);
     let key = signature.required("key", KEY, Item::owned);
     Some(SignatureSpec::Fields {
         headers: headers?,
+        group_separator: group_separator.unwrap_or_default(),
         item_separator: item_separator.unwrap_or_else(|| ITEM_SEPARATOR.to_owned()),
         kv_separator: kv_separator.unwrap_or_else(|| KV_SEPARATOR.to_owned()),
         key: key?,
+    })
+}
+
+fn list(signature: &mut Section<'_>) -> Option<SignatureSpec> {
+    let headers = signature.required("header", HEADER, Item::owned_texts);
+    let item_separator = signature.optional("item_separator", Item::owned);
+    Some(SignatureSpec::List {
+        headers: headers?,
+        item_separator: item_separator.unwrap_or_else(|| ITEM_SEPARATOR.to_owned()),
     })
 }

@@ -34,13 +34,18 @@ pub(super) enum Family {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretForm {
     pub encoding: SecretEncoding,
-    /// Removed where it is there, as `whsec_`; a secret without it is as good.
-    pub strip_prefix: Option<String>,
+    /// The first of these that is there is removed, as `whsec_`; a secret without is as good.
+    pub strip_prefix: Vec<String>,
 }
 
 impl SecretForm {
+    /// The text without its prefix, if it has one.
+    pub(super) fn strip<'a>(&self, text: &'a str) -> Option<&'a str> {
+        self.strip_prefix.iter().find_map(|prefix| text.strip_prefix(prefix.as_str()))
+    }
+
     /// The text itself is the key.
-    pub const VERBATIM: Self = Self { encoding: SecretEncoding::Utf8, strip_prefix: None };
+    pub const VERBATIM: Self = Self { encoding: SecretEncoding::Utf8, strip_prefix: Vec::new() };
 }
 
 /// The time in which a secret counts, in seconds since 1970, both ends included.
@@ -88,8 +93,7 @@ pub struct Secret {
 impl Secret {
     /// Decodes a secret as it was configured.
     pub fn new(text: &str, form: &SecretForm, window: Window) -> Result<Self, SecretError> {
-        let prefix = form.strip_prefix.as_deref();
-        let bare = prefix.and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        let bare = form.strip(text).unwrap_or(text);
         if bare.trim().is_empty() {
             return Err(SecretError::Empty);
         }
@@ -165,7 +169,7 @@ mod tests {
     use super::*;
 
     fn whsec() -> SecretForm {
-        SecretForm { encoding: SecretEncoding::Base64, strip_prefix: Some("whsec_".into()) }
+        SecretForm { encoding: SecretEncoding::Base64, strip_prefix: vec!["whsec_".into()] }
     }
 
     fn key(text: &str, form: SecretForm) -> Result<Vec<u8>, SecretError> {
@@ -194,7 +198,7 @@ mod tests {
 
     #[test]
     fn each_encoding_is_decoded() {
-        let form = |encoding| SecretForm { encoding, strip_prefix: None };
+        let form = |encoding| SecretForm { encoding, strip_prefix: Vec::new() };
         assert_eq!(key("Fb", form(SecretEncoding::Hex)), Ok(vec![0xfb]));
         assert_eq!(key("-_8", form(SecretEncoding::Base64Url)), Ok(vec![0xfb, 0xff]));
         assert_eq!(key("+/8", form(SecretEncoding::Base64)), Ok(vec![0xfb, 0xff]));

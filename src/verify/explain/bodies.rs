@@ -39,7 +39,6 @@ pub(super) fn variants(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
 
 fn bytes(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     let has_crlf = || body.windows(2).any(|two| two == b"\r\n");
-    let lines: [fn(&[u8]) -> Vec<u8>; 2] = [|body| without_cr(body), |body| with_cr(body)];
     let cut = body.strip_suffix(b"\n").map(|cut| cut.strip_suffix(b"\r").unwrap_or(cut));
     let bom = body.strip_prefix(BOM);
     let plain = [
@@ -47,8 +46,8 @@ fn bytes(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
         ("the body and a line break", Some([body, b"\n"].concat())),
         ("the body and a CRLF", Some([body, b"\r\n"].concat())),
         ("the body without white space around it", Some(body.trim_ascii().to_vec())),
-        ("the body with LF in place of CRLF", has_crlf().then(|| lines[0](body))),
-        ("the body with CRLF in place of LF", (!has_crlf()).then(|| lines[1](body))),
+        ("the body with LF in place of CRLF", has_crlf().then(|| without_cr(body))),
+        ("the body with CRLF in place of LF", (!has_crlf()).then(|| with_cr(body))),
         ("the body without its byte order mark", bom.map(<[u8]>::to_vec)),
         ("an empty body", Some(Vec::new())),
     ];

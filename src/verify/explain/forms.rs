@@ -74,7 +74,7 @@ fn guess(
     if !headers.iter().any(|name| name.eq_ignore_ascii_case(header)) {
         differs.push(format!("stands in header {header}"));
     }
-    if !labels.iter().any(|expected| *expected == label) {
+    if !labels.contains(&label) {
         let wanted = labels.first().copied().unwrap_or_default();
         differs.push(match (label, wanted) {
             ("", wanted) => format!("has no `{wanted}` before it"),
@@ -116,6 +116,7 @@ pub(super) fn expected(signature: &SignatureSpec) -> (&[String], Vec<&str>) {
             (headers, std::iter::once(prefix).chain(also_prefix).map(String::as_str).collect())
         }
         SignatureSpec::Fields { headers, key, .. } => (headers, vec![key]),
+        SignatureSpec::List { headers, .. } => (headers, vec![""]),
     }
 }
 

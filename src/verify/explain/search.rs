@@ -43,18 +43,17 @@ impl<'a> Search<'a> {
 
     /// What is probably wrong with a request that was refused for this.
     pub fn likely(&self, refusal: &Refusal) -> String {
-        let tries: [&dyn Fn(&Self) -> Option<String>; 9] = [
-            &Self::time,
-            &Self::window,
-            &Self::body,
-            &Self::key,
-            &Self::form,
-            &Self::url,
-            &Self::secret_of_another,
-            &Self::another_source,
-            &Self::preset,
-        ];
-        let found = self.captured.has_body.then(|| tries.iter().find_map(|cause| cause(self)));
+        let found = self.captured.has_body.then(|| {
+            self.time()
+                .or_else(|| self.window())
+                .or_else(|| self.body())
+                .or_else(|| self.key())
+                .or_else(|| self.form())
+                .or_else(|| self.url())
+                .or_else(|| self.secret_of_another())
+                .or_else(|| self.another_source())
+                .or_else(|| self.preset())
+        });
         found.flatten().or_else(|| self.by_its_looks(refusal)).unwrap_or_else(|| match refusal {
             Refusal::Mismatch if self.left.get() == 0 => {
                 "the body is too large to try what else may have been signed".to_owned()

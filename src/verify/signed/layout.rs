@@ -1,7 +1,7 @@
 //! One family of header names: where it has the signature, and what that signs.
 
 use super::content::{self, Content, Piece, Terms};
-use super::keyring::{Keyring, Offered};
+use super::keyring::Keyring;
 use super::signature::Signature;
 use super::spec::{Algorithm, LayoutSpec, SignedSpec};
 use super::timestamp::Timestamp;
@@ -22,11 +22,8 @@ pub(super) struct Layout {
     template: String,
 }
 
-/// What a request claims: that one of these signatures is that of this content.
-pub(super) struct Claim<'a> {
-    pub signatures: Vec<Offered>,
-    pub content: Vec<Piece<'a>>,
-}
+/// How many groups of fields of one request are looked at.
+const MAX_GROUPS: usize = 4;
 
 impl Layout {
     pub fn new(
@@ -86,45 +83,62 @@ impl Layout {
 
     /// Checks all that is outside the body, but for age and match.
     pub fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
-        let fields = self.signature.fields(head)?;
-        let facts = Facts { method: &Method::POST, head, fields, body: &[] };
-        if !self.signature.is_in_body() {
-            self.signature.offered(&facts)?;
-        }
-        if let Some(timestamp) = &self.timestamp
-            && !timestamp.place.is_in_body()
-        {
-            timestamp.read(&facts)?;
-        }
-        self.content
-            .places()
-            .filter(|place| !place.is_in_body())
-            .try_for_each(|place| facts.need(place).map(drop))
+        self.any_group(head, |fields| {
+            let facts = Facts { method: &Method::POST, head, fields, body: &[] };
+            if !self.signature.is_in_body() {
+                self.signature.offered(&facts)?;
+            }
+            if let Some(timestamp) = &self.timestamp
+                && !timestamp.place.is_in_body()
+            {
+                timestamp.read(&facts)?;
+            }
+            let mut outside = self.content.places().filter(|place| !place.is_in_body());
+            outside.try_for_each(|place| facts.need(place).map(drop))
+        })
     }
 
-    /// What the request claims, if it is of now. `body` is the one that is signed.
-    pub fn claim<'a>(
-        &'a self,
-        request: &'a Request,
-        body: &'a [u8],
+    /// Which of `keys` signed the request, if it is of now. `body` is the one that is signed.
+    pub fn verify(
+        &self,
+        keys: &Keyring,
+        request: &Request,
+        body: &[u8],
         now_unix_ms: i64,
-    ) -> Result<Claim<'a>, Refusal> {
+    ) -> Result<usize, Refusal> {
         let head = Head { headers: &request.headers, target: &request.target };
-        let fields = self.signature.fields(head)?;
-        let facts = Facts { method: &request.method, head, fields, body };
-        let signatures = self.signature.offered(&facts)?;
-        if let Some(timestamp) = &self.timestamp {
-            timestamp.check(&facts, now_unix_ms)?;
+        self.any_group(head, |fields| {
+            let facts = Facts { method: &request.method, head, fields, body };
+            let signatures = self.signature.offered(&facts)?;
+            if let Some(timestamp) = &self.timestamp {
+                timestamp.check(&facts, now_unix_ms)?;
+            }
+            let content = self.content.fill(&facts);
+            trace::tell(|| self.step(&content));
+            keys.matching(&content?, &signatures, now_unix_ms)
+        })
+    }
+
+    /// What `read` makes of the first group of fields that it accepts, else of the last.
+    fn any_group<'a, T>(
+        &'a self,
+        head: Head<'a>,
+        read: impl Fn(Vec<(&'a str, &'a str)>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut verdict = Err(Refusal::MissingSignature);
+        for fields in self.signature.groups(head)?.into_iter().take(MAX_GROUPS) {
+            verdict = read(fields);
+            if verdict.is_ok() {
+                break;
+            }
         }
-        let content = self.content.fill(&facts);
-        trace::tell(|| self.step(&content));
-        Ok(Claim { signatures, content: content? })
+        verdict
     }
 
     /// The timestamp as the request has it.
     pub fn timestamp_text(&self, request: &Request) -> Option<String> {
         let head = Head { headers: &request.headers, target: &request.target };
-        let fields = self.signature.fields(head).ok()?;
+        let fields = self.signature.groups(head).ok()?.into_iter().next()?;
         let facts = Facts { method: &request.method, head, fields, body: &request.body };
         let place = &self.timestamp.as_ref()?.place;
         facts.find(place).ok().flatten().map(Cow::into_owned)

@@ -50,7 +50,8 @@ impl Signed {
         check_form("secret", spec.algorithm, &spec.secret)?;
         if let Some(other) = &spec.or {
             check_form("or.secret", other.algorithm, &other.secret)?;
-            if other.secret.strip_prefix.as_deref().is_none_or(str::is_empty) {
+            let prefixes = &other.secret.strip_prefix;
+            if prefixes.is_empty() || prefixes.iter().any(String::is_empty) {
                 let problem = "needs a `strip_prefix`, by which its secrets are known";
                 return Err(SpecError::new("or.secret", problem));
             }
@@ -67,9 +68,7 @@ impl Signed {
 
     /// Reads a secret. One with the prefix of the other way to sign is for that.
     pub(super) fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
-        let is_other = |(_, form): &&(Algorithm, SecretForm)| {
-            form.strip_prefix.as_ref().is_some_and(|prefix| text.starts_with(prefix))
-        };
+        let is_other = |(_, form): &&(Algorithm, SecretForm)| form.strip(text).is_some();
         let (family, (algorithm, form)) = match self.other.as_ref().filter(is_other) {
             Some(other) => (Family::Other, other),
             None => (Family::Main, &self.main),
@@ -126,8 +125,7 @@ impl Signed {
         let body = body::signed(request, self.signed_body)?;
         let mut verdict = Err(Refusal::MissingSignature);
         for layout in self.present(&request.headers) {
-            let claim = layout.claim(request, &body, now_unix_ms)?;
-            verdict = Ok(keys.matching(&claim.content, &claim.signatures, now_unix_ms)?);
+            verdict = Ok(layout.verify(keys, request, &body, now_unix_ms)?);
         }
         verdict
     }

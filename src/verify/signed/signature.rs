@@ -34,10 +34,21 @@ enum Source {
     },
     Fields {
         headers: Vec<HeaderName>,
+        group_separators: Vec<char>,
         item_separators: Vec<char>,
         kv_separator: String,
     },
+    List {
+        headers: Vec<HeaderName>,
+        item_separators: Vec<char>,
+    },
 }
+
+/// The fields of one group, by name.
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
+/// The names of a list's fields.
+const NUMBERS: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
 
 #[derive(Debug)]
 struct Look {
@@ -56,6 +67,7 @@ impl Signature {
                 [std::slice::from_ref(prefix), also_prefix].concat()
             }
             SignatureSpec::Fields { key, .. } => vec![key.clone()],
+            SignatureSpec::List { .. } => vec![String::new()],
         };
         let main = Look {
             family: Family::Main,
@@ -74,7 +86,7 @@ impl Signature {
     }
 
     pub fn has_fields(&self) -> bool {
-        matches!(self.source, Source::Fields { .. })
+        !matches!(self.source, Source::Whole { .. })
     }
 
     pub fn is_in_body(&self) -> bool {
@@ -84,7 +96,9 @@ impl Signature {
     pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         let (places, headers) = match &self.source {
             Source::Whole { places, .. } => (places.as_slice(), [].as_slice()),
-            Source::Fields { headers, .. } => ([].as_slice(), headers.as_slice()),
+            Source::Fields { headers, .. } | Source::List { headers, .. } => {
+                ([].as_slice(), headers.as_slice())
+            }
         };
         let in_places = places.iter().filter_map(|place| match place {
             Place::Header(name) => Some(name),
@@ -97,7 +111,7 @@ impl Signature {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let query = match &self.source {
             Source::Whole { places, .. } => places.iter().find_map(Place::query_key),
-            Source::Fields { .. } => None,
+            Source::Fields { .. } | Source::List { .. } => None,
         };
         self.headers().map(HeaderName::as_str).chain(query)
     }
@@ -121,21 +135,32 @@ impl Signature {
                     all.map(|(key, value)| [key, kv_separator, value].concat()).collect();
                 items.join(&String::from_iter(item_separators.first()))
             }
+            Source::List { item_separators, .. } => {
+                let items: Vec<_> = fields.iter().map(|(_, value)| *value).chain([&*tag]).collect();
+                items.join(&String::from_iter(item_separators.first()))
+            }
         }
     }
 
-    /// The fields of a `kv` header; none otherwise.
-    pub fn fields<'a>(&self, head: Head<'a>) -> Result<Vec<(&'a str, &'a str)>, Refusal> {
-        let Source::Fields { headers, item_separators, kv_separator } = &self.source else {
-            return Ok(Vec::new());
-        };
-        let mut fields = Vec::new();
-        for name in headers {
-            let items =
-                head.header(name)?.into_iter().flat_map(|text| text.split(&item_separators[..]));
-            fields.extend(items.filter_map(|item| trim(item).split_once(kv_separator.as_str())));
+    /// The fields of the header, in their groups; one group at least.
+    pub fn groups<'a>(&self, head: Head<'a>) -> Result<Vec<Fields<'a>>, Refusal> {
+        match &self.source {
+            Source::Whole { .. } => Ok(vec![Vec::new()]),
+            Source::Fields { headers, group_separators, item_separators, kv_separator } => {
+                let text = values(headers, head)?;
+                let groups = text.iter().flat_map(|text| text.split(&group_separators[..]));
+                let fields = |group: &'a str| {
+                    let items = group.split(&item_separators[..]);
+                    items.filter_map(|item| trim(item).split_once(kv_separator.as_str())).collect()
+                };
+                Ok(at_least_one(groups.map(fields).collect()))
+            }
+            Source::List { headers, item_separators } => {
+                let text = values(headers, head)?;
+                let items = text.iter().flat_map(|text| text.split(&item_separators[..])).map(trim);
+                Ok(vec![NUMBERS.into_iter().zip(items).collect()])
+            }
         }
-        Ok(fields)
     }
 
     /// The request's signatures, decoded: at least one, each as long as it must be.
@@ -151,7 +176,7 @@ impl Signature {
                 let texts = places.iter().filter_map(|place| facts.find(place).ok().flatten());
                 (places.iter().map(Place::to_string).collect(), texts.collect())
             }
-            Source::Fields { headers, .. } => {
+            Source::Fields { headers, .. } | Source::List { headers, .. } => {
                 let values = headers.iter().filter_map(|name| facts.head.header(name).ok()?);
                 (
                     headers.iter().map(|name| format!("header {name}")).collect(),
@@ -198,9 +223,27 @@ impl Signature {
                 });
                 labelled.take(MAX_SIGNATURES).filter_map(|(look, text)| look.decode(text)).collect()
             }
+            Source::List { .. } => {
+                let items = facts.fields.iter().map(|(_, value)| *value);
+                let labelled =
+                    items.flat_map(|item| self.looks.iter().flat_map(move |look| look.strip(item)));
+                labelled.filter_map(|(look, text)| look.decode(text)).collect()
+            }
         };
         if decoded.is_empty() { Err(Refusal::MalformedSignature) } else { Ok(decoded) }
     }
+}
+
+/// The values of those of the headers that are there.
+fn values<'a>(headers: &[HeaderName], head: Head<'a>) -> Result<Vec<&'a str>, Refusal> {
+    headers.iter().filter_map(|name| head.header(name).transpose()).collect()
+}
+
+fn at_least_one(mut groups: Vec<Fields<'_>>) -> Vec<Fields<'_>> {
+    if groups.is_empty() {
+        groups.push(Vec::new());
+    }
+    groups
 }
 
 impl Look {
@@ -278,7 +321,13 @@ impl Source {
                 };
                 Ok(Self::Whole { places, separators: separator.chars().collect() })
             }
-            SignatureSpec::Fields { headers, item_separator, kv_separator, key } => {
+            SignatureSpec::Fields {
+                headers,
+                group_separator,
+                item_separator,
+                kv_separator,
+                key,
+            } => {
                 for (field, text) in [
                     ("signature.item_separator", item_separator),
                     ("signature.kv_separator", kv_separator),
@@ -293,10 +342,19 @@ impl Source {
                 }
                 Ok(Self::Fields {
                     headers: header_names(headers)?,
+                    group_separators: group_separator.chars().collect(),
                     item_separators: item_separator.chars().collect(),
                     kv_separator: kv_separator.clone(),
                 })
             }
+            SignatureSpec::List { item_separator, .. } if item_separator.is_empty() => {
+                let problem = "must not be empty with `parse = \"list\"`";
+                Err(SpecError::new("signature.item_separator", problem))
+            }
+            SignatureSpec::List { headers, item_separator } => Ok(Self::List {
+                headers: header_names(headers)?,
+                item_separators: item_separator.chars().collect(),
+            }),
         }
     }
 }

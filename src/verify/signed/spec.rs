@@ -137,7 +137,13 @@ pub enum SignatureSpec {
         kv_separator: String,
         /// The name of the fields that hold signatures; all others are ignored.
         key: String,
+        /// Characters, each of which separates groups of fields that stand for themselves;
+        /// empty for a single group.
+        group_separator: String,
     },
+    /// `parse = "list"`: values without names, as `1614265330,5257a8…`. Each that can be one is a
+    /// signature, and each of the first is a field named by its place, from `0`.
+    List { headers: Vec<String>, item_separator: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +187,8 @@ impl LayoutSpec {
         let mut spec = self.clone();
         match &mut spec.signature {
             SignatureSpec::Whole { at: SignatureAt::Headers(headers), .. }
-            | SignatureSpec::Fields { headers, .. } => {
+            | SignatureSpec::Fields { headers, .. }
+            | SignatureSpec::List { headers, .. } => {
                 *headers = headers.iter().map(rename).collect();
             }
             SignatureSpec::Whole { .. } => {}

@@ -10,7 +10,7 @@ use ring::signature::{
 fn spec(algorithm: Algorithm, encoding: SecretEncoding) -> SignedSpec {
     SignedSpec {
         algorithm,
-        secret: SecretForm { encoding, strip_prefix: None },
+        secret: SecretForm { encoding, strip_prefix: Vec::new() },
         ..with_layout(whole("", ""), "{header:X-Id}.{body}", None)
     }
 }

@@ -56,6 +56,7 @@ fn kv_fields(item_separator: &str, kv_separator: &str, key: &str) -> SignatureSp
         item_separator: item_separator.into(),
         kv_separator: kv_separator.into(),
         key: key.into(),
+        group_separator: String::new(),
     }
 }
 
