@@ -1,9 +1,12 @@
 //! The admin side: health, metrics, and the API under `/api/v1/`.
 
-mod api;
 mod guard;
+mod handlers;
+mod query;
+mod questions;
 mod show;
 mod sources;
+mod why;
 
 use std::sync::Arc;
 
@@ -23,6 +26,7 @@ use crate::snapshot::Current;
 use crate::verify::Spec;
 use guard::Denied;
 pub use guard::Guard;
+pub use questions::{NoAnswer, Questions};
 
 /// What is posted to, to reload.
 const RELOAD: &str = "/api/v1/reload";
@@ -70,17 +74,25 @@ impl Admin {
             "/metrics" => self.page(),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
             "/api/v1/sources" => json_answer(StatusCode::OK, &self.sources()),
-            "/api/v1/events" => blocking(move || self.events(&query)).await,
             _ => {
-                if let Some(id) = path.strip_prefix("/api/v1/events/").map(str::to_owned) {
-                    return blocking(move || self.event(&id)).await;
-                }
-                let source = path.strip_prefix("/api/v1/sources/");
-                match source.and_then(|path| path.strip_suffix("/refused")).map(str::to_owned) {
-                    Some(source) => blocking(move || self.refused(&source)).await,
-                    None => error(StatusCode::NOT_FOUND, "not found"),
-                }
+                let path = path.to_owned();
+                blocking(move || self.asked(&path, &query)).await
             }
+        }
+    }
+
+    fn asked(&self, path: &str, query: &str) -> Answer {
+        let source = path.strip_prefix("/api/v1/sources/");
+        if let Some(source) = source.and_then(|path| path.strip_suffix("/refused")) {
+            return self.refused(source);
+        }
+        let snapshot = self.current.load();
+        let (reader, now) = (self.ledger.reader(), self.ledger.now());
+        let questions = Questions { reader, snapshot: &snapshot, serves: true, now };
+        match questions.answer(path, query) {
+            Some(Ok(value)) => json_answer(StatusCode::OK, &value),
+            Some(Err(NoAnswer { status, message })) => error(status, &message),
+            None => error(StatusCode::NOT_FOUND, "not found"),
         }
     }
 

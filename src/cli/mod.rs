@@ -1,19 +1,24 @@
 //! The command line: one file a verb, and what they share.
 
 mod answer;
+mod ask;
 mod call;
 mod capture;
 mod check;
+mod client;
 mod compile;
+mod events;
+mod generate;
 mod input;
 mod log;
 mod pinned;
 mod plugins;
-mod post;
 mod presets;
 mod samples;
+mod schema;
 mod send;
 mod serve;
+mod table;
 mod verify;
 
 #[cfg(test)]
@@ -22,9 +27,9 @@ mod tests;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use self::answer::Answer;
+use self::answer::{Answer, Failed};
 use crate::handler::COMPILE;
 
 /// Receives webhooks: verifies, stores, and hands them to sandboxed WebAssembly handlers.
@@ -60,6 +65,10 @@ enum Verb {
     Call(call::Args),
     Presets(presets::Args),
     Verify(verify::Args),
+    Events(events::Args),
+    Schema(schema::Args),
+    Completions(generate::CompletionsArgs),
+    Man(generate::ManArgs),
     /// Compiles a module, for the verbs that load them: stdin to stdout.
     #[command(name = COMPILE, hide = true)]
     Compile,
@@ -75,6 +84,10 @@ pub fn run() -> ExitCode {
         Verb::Call(args) => call::run(&config, &args),
         Verb::Presets(args) => Ok(presets::run(&args)),
         Verb::Verify(args) => verify::run(&config, &args),
+        Verb::Events(args) => events::run(&config, &args),
+        Verb::Schema(_) => Ok(schema::run()),
+        Verb::Completions(args) => Ok(generate::completions(Cli::command(), &args)),
+        Verb::Man(args) => generate::man(Cli::command(), &args).map_err(Failed::from),
         Verb::Compile => return compile::run(),
     };
     match answered {

@@ -82,6 +82,12 @@ impl Reading {
         self.config.as_ref().map(Config::plugins)
     }
 
+    /// What the file says, with defaults where a mistake was; `None` when it is no TOML. Enough to
+    /// ask, not to serve.
+    pub fn as_far_as_read(self) -> Option<Config> {
+        self.config
+    }
+
     /// The names of the sources of which nothing proves who sends, mistakes elsewhere or not.
     pub fn unverified(&self) -> Vec<&str> {
         self.config.iter().flat_map(Config::unverified).map(|source| &*source.name).collect()

@@ -8,6 +8,7 @@ mod commands;
 mod compile;
 mod conditions;
 mod crash;
+mod disk;
 mod duplicates;
 mod effects;
 mod events_api;

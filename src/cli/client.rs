@@ -1,11 +1,11 @@
-//! A small HTTP client: one POST, one answer.
+//! A small HTTP client: one request, one answer.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -35,19 +35,45 @@ pub fn post(
     body: Bytes,
     tls: Option<&Tls>,
 ) -> Result<Response<Bytes>> {
-    let mut request = Request::post(url.path_and_query().map_or("/", |target| target.as_str()))
-        .body(Full::new(body))?;
+    exchange(url, Method::POST, headers, body, tls)
+}
+
+/// Asks the admin side of a server at `url`, or tells it something: then `body` is JSON.
+///
+/// # Errors
+/// As for [`post`].
+pub fn admin(url: &Uri, token: Option<&str>, body: Option<Bytes>) -> Result<Response<Bytes>> {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = token {
+        let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+        headers.insert(AUTHORIZATION, bearer.context("`server.admin_token` is no header")?);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    exchange(url, method, headers, body.unwrap_or_default(), None)
+}
+
+fn exchange(
+    url: &Uri,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+    tls: Option<&Tls>,
+) -> Result<Response<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = url.path_and_query().map_or("/", |target| target.as_str()).parse()?;
     *request.headers_mut() = headers;
     let host = url.authority().context("the URL names no host")?;
     request.headers_mut().insert(HOST, HeaderValue::from_str(host.as_str())?);
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exchange = async { timeout(PATIENCE, exchange(url, request, tls)).await };
+    let exchange = async { timeout(PATIENCE, connected(url, request, tls)).await };
     let answer = runtime.block_on(exchange);
     answer.with_context(|| format!("no answer from {host} within {} s", PATIENCE.as_secs()))?
 }
 
-async fn exchange(
+async fn connected(
     url: &Uri,
     request: Request<Full<Bytes>>,
     tls: Option<&Tls>,
