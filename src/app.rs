@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server, presets};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Cache, Compiler, Job, Slots};
+use crate::handler::{self, Cache, Compiler, Job, Outside, Slots};
 use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
@@ -82,7 +82,9 @@ impl App {
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
         let refused = Arc::<Refused>::default();
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
-        let parts = Parts { ledger, current: Current::default(), slots, guard, refused, metrics };
+        let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
+        let current = Current::default();
+        let parts = Parts { ledger, current, slots, guard, refused, metrics, outside };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -135,6 +137,7 @@ struct Parts {
     guard: Arc<ArcSwap<Guard>>,
     refused: Arc<Refused>,
     metrics: Metrics,
+    outside: Arc<Outside>,
 }
 
 impl Parts {
@@ -144,6 +147,7 @@ impl Parts {
             guard: self.guard.clone(),
             ledger: self.ledger.clone(),
             metrics: self.metrics.clone(),
+            outside: self.outside.clone(),
         }
     }
 

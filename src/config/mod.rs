@@ -3,6 +3,7 @@
 
 mod context;
 mod diagnostic;
+mod egress;
 mod handlers;
 mod item;
 mod later;

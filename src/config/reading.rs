@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -34,6 +35,8 @@ pub struct Plugins {
     pub named: BTreeMap<String, Settings>,
     /// The settings of any other.
     pub other: Settings,
+    /// Where hookyard itself listens, as far as the file says.
+    pub listeners: Vec<SocketAddr>,
 }
 
 impl Reading {
@@ -116,6 +119,7 @@ impl Config {
             memory: self.server.ceilings.memory,
             named: self.handlers.clone(),
             other: self.other_handlers.clone(),
+            listeners: vec![self.server.listen, self.server.admin],
         }
     }
 }
