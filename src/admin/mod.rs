@@ -32,6 +32,9 @@ pub use questions::{NoAnswer, Questions};
 /// What is posted to, to reload.
 const RELOAD: &str = "/api/v1/reload";
 
+/// Where the sources are.
+const SOURCES: &str = "/api/v1/sources";
+
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;
 
@@ -75,7 +78,7 @@ impl Admin {
             "/metrics" => self.page(),
             openapi::OPENAPI => json_answer(StatusCode::OK, &openapi::document()),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
-            "/api/v1/sources" => json_answer(StatusCode::OK, &self.sources()),
+            SOURCES => json_answer(StatusCode::OK, &self.sources()),
             _ => {
                 let path = path.to_owned();
                 blocking(move || self.asked(&path, &query)).await
@@ -84,8 +87,8 @@ impl Admin {
     }
 
     fn asked(&self, path: &str, query: &str) -> Answer {
-        let source = path.strip_prefix("/api/v1/sources/");
-        if let Some(source) = source.and_then(|path| path.strip_suffix("/refused")) {
+        let below = path.strip_prefix(SOURCES).and_then(|path| path.strip_prefix('/'));
+        if let Some(source) = below.and_then(|path| path.strip_suffix("/refused")) {
             return self.refused(source);
         }
         let snapshot = self.current.load();
