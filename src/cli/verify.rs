@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::answer::{Answer, Failed};
@@ -13,7 +13,7 @@ use crate::config::{Config, presets};
 use crate::source::Source;
 use crate::text::printable;
 use crate::verify::explain::{Captured, Explanation, Others, Subject, WORK, explain};
-use crate::verify::{Spec, Step};
+use crate::verify::{Request, Spec, Step};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +56,7 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let file = args.request.display();
     let capture = capture::read(&bytes).with_context(|| format!("{file} is no HTTP request"))?;
     let now = args.at.map_or_else(|| wall_ms().cast_signed(), |at| at.saturating_mul(1_000));
+    fetch_keys(source, &capture.request)?;
     let explanation = explained(&config, source, capture, now);
     let is_good = explanation.verdict.is_ok();
     if args.json {
@@ -65,6 +66,14 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
         return Ok(Answer::json(&shown, is_good));
     }
     Ok(Answer::new(page(source, &explanation), is_good))
+}
+
+/// Fetches the keys that the request needs. That there are none, the verification tells.
+fn fetch_keys(source: &Source, request: &Request) -> Result<()> {
+    let Some(keys) = &source.keys else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _told = runtime.block_on(keys.prepare(&source.verifier, request));
+    Ok(())
 }
 
 fn explained(config: &Config, source: &Source, capture: Capture, now: i64) -> Explanation {

@@ -1,6 +1,7 @@
 //! The public side: bytes in; verified, stored, and only then answered.
 
 mod answer;
+mod handshake;
 mod peers;
 mod prove;
 mod sync;
@@ -14,9 +15,11 @@ use hyper::body::Incoming;
 
 use crate::condition::{Facts, Failure};
 use crate::event::Event;
+use crate::handover::Handovers;
 use crate::ledger::{Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
 use crate::refused::Refused;
+use crate::reload::Asker;
 use crate::route::{Mode, Route};
 use crate::server::Budget;
 use crate::server::body::{BodyError, Rate};
@@ -24,6 +27,7 @@ use crate::snapshot::{Current, Snapshot};
 use crate::source::{Identity, Source, Unrouted};
 use crate::text::head;
 use crate::verify;
+use crate::verify::handshake::{Unfit, Welcome};
 pub use answer::Answer;
 pub use peers::Peers;
 use prove::Proven;
@@ -45,6 +49,10 @@ pub struct Ingress {
     pub bodies: Budget,
     /// The least speed of a body.
     pub rate: Rate,
+    /// Secrets that senders hand over.
+    pub handovers: Arc<Handovers>,
+    /// Where a reload is asked for, to have such a secret in force.
+    pub reload: Asker,
     /// Who was refused how often.
     pub peers: Peers,
     /// What was refused last.
@@ -62,6 +70,10 @@ enum Ended {
     Dropped,
     NotFound,
     WrongMethod,
+    /// It was no event, and is answered as its sender prescribes.
+    Welcomed(Welcome),
+    /// The like, and what would be sent back is not fit for it.
+    Unfit(Unfit),
     Refused,
     /// Refused, or not even looked at: the caller was refused too often, and has to wait.
     Shunned(Duration),
@@ -86,6 +98,8 @@ impl Ended {
             Self::Dropped => "dropped",
             Self::NotFound => "not_found",
             Self::WrongMethod => "wrong_method",
+            Self::Welcomed(_) => "handshake",
+            Self::Unfit(_) => "bad_handshake",
             Self::Refused => "unauthorized",
             Self::Shunned(_) => "shunned",
             Self::Limited(_) => "rate_limited",
@@ -108,7 +122,12 @@ impl Ended {
             }
             Self::Dropped => answer::dropped(source.and_then(|s| s.reply.as_ref())),
             Self::NotFound => answer::error(StatusCode::NOT_FOUND, "not found"),
-            Self::WrongMethod => answer::wrong_method(),
+            Self::WrongMethod => {
+                let methods = source.map_or(vec![&Method::POST], |s| s.handshakes.methods());
+                answer::wrong_method(&methods)
+            }
+            Self::Welcomed(welcome) => answer::welcome(welcome),
+            Self::Unfit(_) => answer::error(StatusCode::BAD_REQUEST, "bad handshake"),
             Self::Refused => {
                 let status =
                     source.map_or(StatusCode::UNAUTHORIZED, |source| source.failure_status);
@@ -130,6 +149,13 @@ impl Ended {
     }
 }
 
+/// Whether a request may be an event or a handshake of the source, as far as its head says.
+fn takes<B>(source: &Source, request: &Request<B>) -> bool {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let (method, headers) = (request.method(), request.headers());
+    method == Method::POST || source.handshakes.may_be(method, headers, target)
+}
+
 impl Ingress {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
@@ -138,7 +164,7 @@ impl Ingress {
         let source = snapshot.source_at(request.uri().path());
         let ended = match source {
             None => Ended::NotFound,
-            Some(_) if request.method() != Method::POST => Ended::WrongMethod,
+            Some(source) if !takes(source, &request) => Ended::WrongMethod,
             Some(source) => {
                 let taken = self.take(&snapshot, source, request, peer).await;
                 taken.unwrap_or_else(|ended| ended)
@@ -146,6 +172,9 @@ impl Ingress {
         };
         let name = source.map_or(NO_SOURCE, |source| &*source.name);
         self.metrics.requests.with_label_values(&[name, ended.label()]).inc();
+        if let Ended::Unfit(cause) = &ended {
+            tracing::debug!(source = name, %peer, %cause, "a handshake is not answered");
+        }
         ended.answer(source.map(|source| &**source))
     }
 

@@ -8,7 +8,7 @@ use http::header::CONTENT_ENCODING;
 
 use super::{Captured, Others, Subject, bodies, forms, keys, urls};
 use crate::verify::signed::{SignedBody, SignedSpec, TimeFormat, TimestampSpec};
-use crate::verify::{Refusal, Request, Scheme, Secret, Spec, Verifier};
+use crate::verify::{Givens, Refusal, Request, Scheme, Secret, Spec, SpecError, Verifier};
 
 /// What a verification costs besides its bytes.
 const EACH: usize = 2_048;
@@ -88,7 +88,7 @@ impl<'a> Search<'a> {
 
     fn timestamp(&self) -> Option<String> {
         let Spec::Signed(spec) = self.subject.spec else { return None };
-        let scheme = Scheme::new(&Spec::Signed(spec.clone()), self.subject.public_url).ok()?;
+        let scheme = bare(&Spec::Signed(spec.clone()), self.subject.public_url).ok()?;
         match scheme {
             Scheme::Signed(signed) => signed.timestamp(self.captured.request),
             _ => None,
@@ -152,11 +152,12 @@ impl<'a> Search<'a> {
         let Captured { request, .. } = self.captured;
         let signs_url = match self.subject.spec {
             Spec::Signed(spec) => spec.layout.content.contains("{url}"),
+            Spec::Code(_) => self.subject.public_url.is_some(),
             _ => false,
         };
         let urls = urls::variants(self.subject.public_url, &request.headers, &request.target);
         urls.into_iter().filter(|_| signs_url).find_map(|url| {
-            let scheme = Scheme::new(&self.timeless, Some(&url)).ok()?;
+            let scheme = bare(&self.timeless, Some(&url)).ok()?;
             self.holds(&Verifier::new(scheme, self.any_time()).ok()?, request.clone())?;
             let url = crate::text::printable(&url).into_owned();
             Some(format!("the sender calls {url}, so that is what `public_url` has to say"))
@@ -173,7 +174,7 @@ impl<'a> Search<'a> {
 
     fn another_source(&self) -> Option<String> {
         self.others.sources.iter().filter(|other| other.verifier.verifies()).find_map(|other| {
-            let scheme = Scheme::new(&timeless(other.spec), other.public_url).ok()?;
+            let scheme = bare(&timeless(other.spec), other.public_url).ok()?;
             let secrets = other.verifier.secrets().into_iter().map(at_any_time).collect();
             self.holds(&Verifier::new(scheme, secrets).ok()?, self.captured.request.clone())?;
             Some(format!("signed as source `{}` is: it was posted to the wrong path", other.name))
@@ -184,7 +185,7 @@ impl<'a> Search<'a> {
         let others = self.others.presets.iter().filter(|(_, spec)| *spec != self.subject.spec);
         let fitting = others.filter_map(|(name, spec)| {
             let spec = timeless(spec);
-            let scheme = Scheme::new(&spec, self.subject.public_url).ok()?;
+            let scheme = bare(&spec, self.subject.public_url).ok()?;
             let as_texts = self.subject.verifier.secrets().into_iter().filter_map(|secret| {
                 scheme.secret(str::from_utf8(secret.key()).ok()?, Default::default()).ok()
             });
@@ -243,7 +244,7 @@ impl<'a> Search<'a> {
     }
 
     fn verifier(&self, spec: &Spec, secrets: Vec<Secret>) -> Option<Verifier> {
-        let scheme = Scheme::new(spec, self.subject.public_url).ok()?;
+        let scheme = bare(spec, self.subject.public_url).ok()?;
         Verifier::new(scheme, secrets).ok().filter(Verifier::verifies)
     }
 
@@ -260,6 +261,11 @@ impl<'a> Search<'a> {
         }
         verifier.verify(request, self.captured.at).ok()?.secret_index()
     }
+}
+
+/// The scheme, with nothing that a source adds to it but the URL.
+fn bare(spec: &Spec, public_url: Option<&str>) -> Result<Scheme, SpecError> {
+    Scheme::new(spec, &Givens { public_url, has_secrets: true, ..Givens::default() })
 }
 
 fn at_any_time(secret: &Secret) -> Secret {

@@ -11,7 +11,7 @@ use crate::verify::signed::{
     Algorithm, BodyTransform, Digest, LayoutSpec, SignatureAt, SignatureSpec, SignedBody,
     SignedSpec, TimeFormat, TimestampAt, TimestampSpec, UrlTransform,
 };
-use crate::verify::{Encoding, Scheme, SecretForm, TokenAt, TokenSpec, Window};
+use crate::verify::{Encoding, Givens, Scheme, SecretForm, TokenAt, TokenSpec, Window};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const SECRET: &str = "hush-3f9a-secret";
@@ -65,7 +65,7 @@ fn request(headers: &[(&str, &str)], body: &str) -> Request {
 }
 
 fn verifier(spec: &Spec, url: Option<&str>, secrets: &[(&str, Window)]) -> Verifier {
-    let scheme = Scheme::new(spec, url).unwrap();
+    let scheme = Scheme::new(spec, &Givens { public_url: url, ..Givens::default() }).unwrap();
     let secrets = secrets.iter().map(|(text, window)| scheme.secret(text, *window).unwrap());
     let secrets = secrets.collect();
     Verifier::new(scheme, secrets).unwrap()
