@@ -35,16 +35,18 @@ const NOT_OF_THE_PRESET: [&str; 2] = ["hubspot-v3-ms-read-as-s", "adyen-key-as-a
 /// The longest tolerance that router.toml takes, in seconds.
 const LONGEST_TOLERANCE: u64 = 7 * 86_400;
 
-/// All vectors of a file in `tests/fixtures/signatures`.
-pub fn read(file: &str) -> Vec<Vector> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(file);
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+/// All vectors of `tests/fixtures/signatures`, as far as there is something to judge them by.
+pub fn all() -> &'static [Vector] {
+    static VECTORS: OnceLock<Vec<Vector>> = OnceLock::new();
+    VECTORS.get_or_init(|| {
+        let files = ["vectors.json", "sdk.json"].into_iter();
+        files.flat_map(read).filter(Vector::can_be_judged).collect()
+    })
 }
 
-/// Those of RFCs, documentation and test suites, as far as there is something to judge them by.
-pub fn published() -> &'static [Vector] {
-    static VECTORS: OnceLock<Vec<Vector>> = OnceLock::new();
-    VECTORS.get_or_init(|| read("vectors.json").into_iter().filter(Vector::can_be_judged).collect())
+fn read(file: &str) -> Vec<Vector> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(file);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 impl Vector {
