@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::pinned;
 use crate::config::Tls;
+use crate::verify;
 
 /// How long the whole exchange may take: longer than a sync route usually does.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,20 +25,14 @@ const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 const AGENT: &str = concat!("hookyard/", env!("CARGO_PKG_VERSION"));
 
-/// Posts a body, and reads the whole answer.
+/// Posts a request to the host of `url`, and reads the whole answer.
 ///
 /// # Errors
 /// The URL is no http or https URL, nobody answers in time, or an https server has another
 /// certificate than `tls` names.
-pub fn post(
-    url: &Uri,
-    headers: HeaderMap,
-    body: Bytes,
-    tls: Option<&Tls>,
-) -> Result<Response<Bytes>> {
-    let mut request = Request::post(url.path_and_query().map_or("/", |target| target.as_str()))
-        .body(Full::new(body))?;
-    *request.headers_mut() = headers;
+pub fn post(url: &Uri, signed: verify::Request, tls: Option<&Tls>) -> Result<Response<Bytes>> {
+    let mut request = Request::post(signed.target).body(Full::new(signed.body))?;
+    *request.headers_mut() = signed.headers;
     let host = url.authority().context("the URL names no host")?;
     request.headers_mut().insert(HOST, HeaderValue::from_str(host.as_str())?);
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
