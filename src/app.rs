@@ -27,6 +27,7 @@ use crate::handler::{self, Cache, Compiler, Job, Slots};
 use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 use crate::reload::{self, Asker};
 use crate::route::Route;
 use crate::server::body::Rate;
@@ -144,12 +145,7 @@ impl Parts {
     }
 
     fn dispatch(&self, jobs: Receiver<Job>, threads: usize) -> Result<Running> {
-        let dispatch = Dispatch {
-            ledger: self.ledger.clone(),
-            current: self.current.clone(),
-            jobs,
-            metrics: self.metrics.clone(),
-        };
+        let dispatch = Dispatch { outbox: self.outbox(), current: self.current.clone(), jobs };
         dispatch.start(threads).context("cannot start the handlers' threads")
     }
 
@@ -157,7 +153,7 @@ impl Parts {
         let ingress = Arc::new(Ingress {
             current: self.current.clone(),
             ledger: self.ledger.clone(),
-            attempts: Attempts::new(self.slots.clone(), self.ledger.clone(), self.metrics.clone()),
+            attempts: Attempts::new(self.slots.clone(), self.outbox(), self.current.clone()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
             peers: Peers::new(server.refusal_limit),
@@ -186,6 +182,10 @@ impl Parts {
         });
         let answer = move |request, _peer| admin.clone().answer(request);
         serve(listener, None, Limits::DEFAULT, ADMIN_DRAIN, self.refused(), answer)
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox { ledger: self.ledger.clone(), metrics: self.metrics.clone() }
     }
 
     fn refused(&self) -> IntCounter {

@@ -187,7 +187,7 @@ impl RetryPolicy {
 }
 
 /// What becomes of a delivery after an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// It is handled.
     Done,

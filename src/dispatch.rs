@@ -16,10 +16,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
+use crate::effects::Effects;
 use crate::event::{Event, EventId};
 use crate::handler::{Call, Called, Handler, Job};
 use crate::ledger::{Attempt, Lease, Ledger, ReadError, Settlement};
-use crate::metrics::Metrics;
+use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
 use crate::snapshot::{Current, Snapshot};
 
@@ -31,14 +32,12 @@ const READ_AGAIN: Duration = Duration::from_millis(100);
 
 /// What an attempt needs.
 pub struct Dispatch {
-    /// Where leases come from and settlements go.
-    pub ledger: Ledger,
+    /// Where leases come from, and where settlements and effects go.
+    pub outbox: Outbox,
     /// Routes and handlers.
     pub current: Current,
     /// Attempts that a sender waits for.
     pub jobs: Receiver<Job>,
-    /// What it counts.
-    pub metrics: Metrics,
 }
 
 /// The threads that make attempts.
@@ -55,7 +54,7 @@ impl Dispatch {
     /// The system gives no thread, or no clock for it.
     pub fn start(self, threads: usize) -> io::Result<Running> {
         let dispatch = Arc::new(self);
-        let leases = dispatch.ledger.leases();
+        let leases = dispatch.ledger().leases();
         let stop_by = watch::Sender::new(None);
         let start = |n| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -91,56 +90,87 @@ impl Dispatch {
         if drained.await.is_ok() { 0 } else { running.len() }
     }
 
-    async fn deliver(&self, lease: Lease) {
-        let snapshot = self.current.load_full();
-        let route = lease.route.clone();
-        let settlement = match target(&snapshot, &route) {
-            Ok((route, handler)) => self.attempt(&lease, route, handler).await,
-            Err(cause) => Settlement::Parked(cause),
-        };
-        let parked = matches!(settlement, Settlement::Parked(_));
-        if let Settlement::Parked(cause) = &settlement {
-            tracing::warn!(%route, cause, "a delivery is parked");
-        }
-        self.ledger.settle(lease, settlement);
-        // A reload that came in between has freed the parked ones before this one was among them.
-        if parked
-            && target(&snapshot, &route).is_err()
-            && target(&self.current.load(), &route).is_ok()
-        {
-            self.ledger.unpark(vec![route]);
+    /// Makes an attempt, and makes it again while what it reads of its state is changed by others.
+    async fn deliver(&self, mut lease: Lease) {
+        let mut reruns = 0;
+        loop {
+            let snapshot = self.current.load_full();
+            let (route, handler) = match target(&snapshot, &lease.route) {
+                Ok(found) => found,
+                Err(cause) => return self.park(lease, cause, &snapshot),
+            };
+            let (id, event) = match self.read(&lease).await {
+                Ok(found) => found,
+                Err(cause) => return self.park(lease, cause, &snapshot),
+            };
+            let _turn = handler.turn(reruns > 0).await;
+            let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
+            let routes = &self.current.load().routes;
+            let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
+            let mut next = self.next(&lease, route, &attempt.outcome);
+            let name = lease.route.clone();
+            let told = (lease.attempt, &*name);
+            if let Some(staged) = staged {
+                let settlement = Settlement::Attempted(attempt.clone(), next);
+                match self.ledger().settle_with(lease, settlement, staged).await {
+                    Ok(()) => return self.tell(id, told, &attempt, &next),
+                    Err(again) => lease = again,
+                }
+                self.outbox.metrics.outdated.with_label_values(&[told.1]).inc();
+                if reruns < RERUNS {
+                    reruns += 1;
+                    continue;
+                }
+                attempt.outcome = outbox::outdated();
+                next = self.next(&lease, route, &attempt.outcome);
+            }
+            self.tell(id, told, &attempt, &next);
+            return self.ledger().settle(lease, Settlement::Attempted(attempt, next));
         }
     }
 
-    async fn attempt(&self, lease: &Lease, route: &Route, handler: &Handler) -> Settlement {
-        let (id, event) = match self.read(lease).await {
-            Ok(found) => found,
-            Err(cause) => return Settlement::Parked(cause),
-        };
+    fn park(&self, lease: Lease, cause: String, snapshot: &Snapshot) {
+        let route = lease.route.clone();
+        tracing::warn!(%route, cause, "a delivery is parked");
+        self.ledger().settle(lease, Settlement::Parked(cause));
+        // A reload that came in between has freed the parked ones before this one was among them.
+        if target(snapshot, &route).is_err() && target(&self.current.load(), &route).is_ok() {
+            self.ledger().unpark(vec![route]);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        lease: &Lease,
+        (id, event): (EventId, &Event),
+        route: &Route,
+        handler: &Handler,
+    ) -> (Attempt, Effects) {
         let id = id.to_string();
-        let call = Call {
-            id: &id,
-            event: &event,
-            route: &route.name,
-            attempt: lease.attempt,
-            waits: false,
-        };
+        let (route_name, attempt) = (&route.name, lease.attempt);
+        let call = Call { id: &id, event, route: route_name, attempt, waits: false };
         let started_at = wall_ms();
         let began = Instant::now();
-        let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;
-        let duration = began.elapsed();
+        let state = self.ledger().state();
+        let Called { outcome, logs, effects, .. } = handler.call(call, state, route.timeout).await;
+        let (duration, version) = (began.elapsed(), handler.version().clone());
+        (Attempt { started_at, duration, outcome, version, logs }, effects)
+    }
+
+    fn next(&self, lease: &Lease, route: &Route, outcome: &Outcome) -> Next {
         let jitter = delivery::jitter(lease.delivery(), lease.attempt);
-        let next = delivery::next(&route.retry, lease.attempt, &outcome, self.ledger.now(), jitter);
-        self.tell(&id, lease, &outcome, &next, duration);
-        let version = handler.version().clone();
-        Settlement::Attempted(Attempt { started_at, duration, outcome, version, logs }, next)
+        delivery::next(&route.retry, lease.attempt, outcome, self.ledger().now(), jitter)
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.outbox.ledger
     }
 
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
     /// stays so.
     async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), String> {
         loop {
-            match self.ledger.event(lease) {
+            match self.ledger().event(lease) {
                 Ok(found) => return Ok(found),
                 Err(problem @ ReadError::Sqlite(_)) => {
                     tracing::error!(route = %lease.route, %problem, "an event is read again");
@@ -151,18 +181,19 @@ impl Dispatch {
         }
     }
 
-    fn tell(&self, id: &str, lease: &Lease, outcome: &Outcome, next: &Next, took: Duration) {
-        let route = &*lease.route;
-        self.metrics.attempts.with_label_values(&[route, outcome.name()]).inc();
-        self.metrics.attempt_duration.with_label_values(&[route]).observe(took.as_secs_f64());
-        self.metrics.settled.with_label_values(&[route, next.state().name()]).inc();
-        let (attempt, took, outcome_name) = (lease.attempt, millis(took), outcome.name());
+    fn tell(&self, id: EventId, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
+        let Attempt { outcome, duration, .. } = attempt;
+        let metrics = &self.outbox.metrics;
+        metrics.attempts.with_label_values(&[route, outcome.name()]).inc();
+        metrics.attempt_duration.with_label_values(&[route]).observe(duration.as_secs_f64());
+        metrics.settled.with_label_values(&[route, next.state().name()]).inc();
+        let (attempt, took, outcome_name) = (n, millis(*duration), outcome.name());
         let error = outcome.error();
         let error = error.as_deref();
         match next {
             Next::Done => {
                 tracing::debug!(
-                    event = id,
+                    event = %id,
                     route,
                     attempt,
                     took_ms = took,
@@ -173,7 +204,7 @@ impl Dispatch {
             Next::RetryAt(at) => {
                 let due = crate::clock::rfc3339(*at);
                 tracing::info!(
-                    event = id,
+                    event = %id,
                     route,
                     attempt,
                     outcome = outcome_name,
@@ -184,7 +215,7 @@ impl Dispatch {
             }
             Next::Dead => {
                 tracing::warn!(
-                    event = id,
+                    event = %id,
                     route,
                     attempt,
                     outcome = outcome_name,

@@ -1,5 +1,6 @@
-//! An event: one verified request, immutable. It can only be made from a [`Verified`] request,
-//! or read back from the ledger, which holds nothing else.
+//! An event: one verified request, immutable. It can only be made from a [`Verified`] request, or
+//! from an event by the handler that handled it, or read back from the ledger, which holds nothing
+//! else.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +24,14 @@ pub const UNTYPED: &str = "event";
 
 /// The attribute that holds the sender's own id of an event.
 pub const SENDER_ID: &str = "sender-id";
+/// The attribute of an emitted event that holds the id of the event in answer to which it was.
+pub const PARENT: &str = "parent";
+/// The attribute of an emitted event that says how many emitted ones it is away from its request,
+/// itself included.
+pub const DEPTH: &str = "depth";
+
+/// How the source of an emitted event begins; the handler's name follows. No sender has such a name.
+pub const EMITTED: &str = "handler:";
 
 /// Stands for a secret's place where a key that is none of the source's secrets proved an event.
 const NO_SECRET: i64 = -1;
@@ -71,6 +80,36 @@ impl Event {
         }
     }
 
+    /// The event that a handler emitted while it handled this one, whose id is `id`. There is none
+    /// without one that was verified.
+    pub fn emitted(
+        &self,
+        id: EventId,
+        handler: &str,
+        kind: Arc<str>,
+        body: Bytes,
+        now: u64,
+    ) -> Self {
+        let depth = self.depth().saturating_add(1).to_string();
+        Self {
+            source: format!("{EMITTED}{handler}").into(),
+            kind,
+            received_at: now,
+            // As good as what it goes back to, and no secret of the handler's matched.
+            proof: self.proof.map(|_| NO_SECRET),
+            attributes: vec![(PARENT.to_owned(), id.to_string()), (DEPTH.to_owned(), depth)],
+            headers: Headers(Box::default()),
+            body,
+        }
+    }
+
+    /// How many emitted events it is away from its request, itself included.
+    pub fn depth(&self) -> u32 {
+        let mut attributes = self.attributes.iter();
+        let depth = attributes.find(|(name, _)| name == DEPTH);
+        depth.and_then(|(_, depth)| depth.parse().ok()).unwrap_or(0)
+    }
+
     /// An event as the ledger kept it. Nothing but the ledger calls this.
     pub(crate) fn restore(
         source: Arc<str>,
@@ -94,7 +133,7 @@ impl Event {
         &self.kind
     }
 
-    /// When its last byte had come in, in milliseconds since 1970.
+    /// When its last byte had come in, or when it was emitted, in milliseconds since 1970.
     pub fn received_at(&self) -> u64 {
         self.received_at
     }
@@ -114,7 +153,7 @@ impl Event {
         self.proof
     }
 
-    /// Named facts about it: `path`, `query`, `sender-id`, `peer`.
+    /// Named facts about it: `path`, `query`, `sender-id`, `peer`; or `parent` and `depth`.
     pub fn attributes(&self) -> &[(String, String)] {
         &self.attributes
     }

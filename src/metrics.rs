@@ -47,6 +47,8 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// `hookyard_attempts_total{route,outcome}`.
     pub attempts: IntCounterVec,
+    /// `hookyard_attempts_outdated_total{route}`: made again, since what they read was changed.
+    pub outdated: IntCounterVec,
     /// `hookyard_attempt_duration_seconds{route}`.
     pub attempt_duration: HistogramVec,
 }
@@ -111,6 +113,11 @@ impl Metrics {
             )?,
             reloads: counters("reloads_total", "Reloads, ok or failed.", &["result"])?,
             attempts: counters("attempts_total", "Attempts ended.", &["route", "outcome"])?,
+            outdated: counters(
+                "attempts_outdated_total",
+                "Attempts made again, since the state that they read was changed by others.",
+                &["route"],
+            )?,
             attempt_duration: HistogramVec::new(
                 seconds("attempt_duration_seconds", "Wall time of attempts."),
                 &["route"],
@@ -137,6 +144,7 @@ impl Metrics {
         self.registry.register(Box::new(self.free_bytes.clone()))?;
         self.registry.register(Box::new(self.reloads.clone()))?;
         self.registry.register(Box::new(self.attempts.clone()))?;
+        self.registry.register(Box::new(self.outdated.clone()))?;
         self.registry.register(Box::new(self.attempt_duration.clone()))
     }
 

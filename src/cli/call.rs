@@ -1,7 +1,9 @@
 //! `hookyard call`.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,11 +18,16 @@ use super::{input, plugins};
 use crate::clock::{millis, wall_ms};
 use crate::config::{Config, duration};
 use crate::delivery::Outcome;
+use crate::effects::{Emission, Scratch};
 use crate::event::{Event, EventId, UNTYPED};
 use crate::handler::{Call, Called, Handler};
+use crate::outbox;
 use crate::route::Mode;
-use crate::text::printable;
+use crate::text::{head, printable};
 use crate::verify::{Request, Scheme, Verifier};
+
+/// Bytes of a value, or of an event's body, that are shown.
+const SHOWN_BYTES: usize = 200;
 
 /// The name of the route that there is not, and of the source unless one is given.
 const CALL: &str = "call";
@@ -33,7 +40,8 @@ Examples:
   hookyard call plugins/job-report.wasm --body job.json --header 'X-Try: yes' --json
 
 With --json it prints {\"handler\", \"version\", \"outcome\", \"status\", \"after_ms\", \"error\", \"wall_ms\",
-\"cpu_ms\", \"peak_memory\", \"logs\": [{\"level\", \"message\"}]}; peak_memory is in bytes.";
+\"cpu_ms\", \"peak_memory\", \"logs\": [{\"level\", \"message\"}], \"state\": {\"<key>\": \"<new value>\"},
+\"emit\": [{\"event_type\", \"body\"}]}; peak_memory is in bytes, and a deleted key is null.";
 
 /// Call a handler once, here and now: no server, no signature, nothing stored.
 ///
@@ -56,6 +64,9 @@ pub struct Args {
     /// A header of the event; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// The handler's state: a JSON object of strings. Default: it is empty. Nothing is written back.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// Wall time that it may take.
     #[arg(long, default_value = "5s", value_parser = duration)]
     timeout: Duration,
@@ -74,13 +85,15 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let (config, _) = input::config(config)?;
     let handler = load(&config, &args.handler)?;
     let event = event(&config, args)?;
+    let state = args.state.as_deref().map(state).transpose()?.unwrap_or_default();
     let id = EventId::new(event.received_at(), 0, 0).to_string();
     let waits = waits(&config, &args.handler);
     let call = Call { id: &id, event: &event, route: &Arc::from(CALL), attempt: 1, waits };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.context("cannot start")?;
     let began = Instant::now();
-    let called = runtime.block_on(handler.call(call, args.timeout));
+    let mut called = runtime.block_on(handler.call(call, Arc::new(state), args.timeout));
+    called.effects = outbox::counting(called.effects, &called.outcome);
     let tried = Tried { handler: &handler, called, wall: began.elapsed() };
     let is_good = matches!(tried.called.outcome, Outcome::Ack | Outcome::Reply(_));
     if args.json {
@@ -134,6 +147,15 @@ fn event(config: &Config, args: &Args) -> Result<Event> {
     Ok(Event::new(verified, args.source.as_str().into(), kind, now, None))
 }
 
+/// A state of the operator's own, for this attempt alone.
+fn state(file: &Path) -> Result<Scratch> {
+    let shown = file.display();
+    let json = fs::read(file).with_context(|| format!("cannot read {shown}"))?;
+    let texts: BTreeMap<String, String> = serde_json::from_slice(&json)
+        .with_context(|| format!("{shown} is no JSON object of strings"))?;
+    Ok(Scratch(texts.into_iter().map(|(key, text)| (key, text.into_bytes())).collect()))
+}
+
 /// What one attempt came to.
 struct Tried<'a> {
     handler: &'a Handler,
@@ -155,6 +177,14 @@ impl Tried<'_> {
             // Writing to a string does not fail.
             let _ = writeln!(text, "log      {}: {}", part("level"), printable(part("message")));
         }
+        for (key, value) in &self.called.effects.changes.writes {
+            let value =
+                value.as_deref().map_or("is deleted".into(), |value| format!("= {}", shown(value)));
+            let _ = writeln!(text, "state    {} {value}", printable(key));
+        }
+        for Emission { kind, body } in &self.called.effects.emitted {
+            let _ = writeln!(text, "emit     {}: {}", printable(kind), shown(body));
+        }
         text
     }
 
@@ -175,13 +205,33 @@ impl Tried<'_> {
             "cpu_ms": cpu.as_secs_f64() * 1e3,
             "peak_memory": peak_memory,
             "logs": self.logs(),
+            "state": self.state(),
+            "emit": self.emitted(),
         })
+    }
+
+    /// Each key that it wrote, with its new value as text, or `null` if it is deleted.
+    fn state(&self) -> BTreeMap<&str, Option<Cow<'_, str>>> {
+        let writes = self.called.effects.changes.writes.iter();
+        writes.map(|(key, value)| (&**key, value.as_deref().map(String::from_utf8_lossy))).collect()
+    }
+
+    fn emitted(&self) -> Vec<Value> {
+        let emitted = self.called.effects.emitted.iter();
+        let one = |Emission { kind, body }: &Emission| json!({ "event_type": kind, "body": String::from_utf8_lossy(body) });
+        emitted.map(one).collect()
     }
 
     fn logs(&self) -> Vec<Value> {
         let logs = self.called.logs.as_deref().unwrap_or("[]");
         serde_json::from_str(logs).unwrap_or_default()
     }
+}
+
+/// The beginning of a value, as text.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    printable(head(&text, SHOWN_BYTES)).into_owned()
 }
 
 fn delay(outcome: &Outcome) -> Option<Duration> {

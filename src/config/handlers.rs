@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::effects::Grants;
 use crate::handler::{Limits, Settings};
 
 use super::diagnostic::Diagnostic;
@@ -26,6 +27,10 @@ const CPU: Setting<Duration> = Setting::new(
 );
 /// A page of WebAssembly is 64 KiB.
 const MEMORY: Setting<u64> = Setting::new("memory", 128 * MIB, 64 * KIB, 4_096 * MIB);
+/// Bytes of keys and values that a handler's state may hold.
+const STATE: Setting<u64> = Setting::new("bytes", 16 * MIB, KIB, 1_024 * MIB);
+/// The longest event type that can be granted, in bytes.
+const TYPE_LENGTH: usize = 200;
 /// A command prints its reply in base64, within 4 MiB.
 const REPLY_BYTES: Setting<u64> = Setting::new("reply_bytes", MIB, 0, 2 * MIB);
 const LOG_BYTES: Setting<u64> = Setting::new("log_bytes", 64 * KIB, 0, MIB);
@@ -66,7 +71,10 @@ fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
         reply_bytes: usize::try_from(reply_bytes).unwrap_or(usize::MAX),
         log_bytes: usize::try_from(log_bytes).unwrap_or(usize::MAX),
     };
-    Settings { limits, config: Arc::new(handler.optional("config", config).unwrap_or_default()) }
+    let config = Arc::new(handler.optional("config", config).unwrap_or_default());
+    let state = handler.optional_table("state", |state| Some(state.size(&STATE)));
+    let emit = handler.optional("emit", event_types).unwrap_or_default();
+    Settings { limits, config, grants: Arc::new(Grants { state, emit }) }
 }
 
 fn warn_of_unused(entry: &Entry<'_>) {
@@ -80,6 +88,24 @@ fn config(item: Item<'_>) -> Option<BTreeMap<String, String>> {
     let entries = item.entries()?.into_iter();
     let texts = entries.filter_map(|entry| Some((entry.name.to_owned(), text(entry.item)?)));
     Some(texts.collect())
+}
+
+/// The event types that a handler may emit.
+fn event_types(item: Item<'_>) -> Option<BTreeSet<String>> {
+    Some(item.list()?.into_iter().filter_map(event_type).collect())
+}
+
+fn event_type(item: Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let is_glob = text.contains(['*', '?', '[', '{']);
+    if is_glob || text.chars().any(char::is_control) || !(1..=TYPE_LENGTH).contains(&text.len()) {
+        let message = format!("`{text}` is no event type that can be granted");
+        let help =
+            "name each type: up to 200 bytes, without `*`, `?`, `[`, `{` and control characters";
+        item.wrong(&message, help);
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 fn text(item: Item<'_>) -> Option<String> {

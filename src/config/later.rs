@@ -19,9 +19,6 @@ pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog
 /// The key of `[[routes]]` that will stand instead of `handler`.
 pub(super) const FORWARD: &str = "forward";
 
-/// How a `source` of `[[routes]]` begins that names what a handler emits.
-pub(super) const EMITTED: &str = "handler:";
-
 /// Keys of `[handlers.*]`.
 pub(super) const HANDLER: &[&str] =
-    &["stack", "egress", "egress_private", "egress_calls", "secrets", "state", "emit", "sha256"];
+    &["stack", "egress", "egress_private", "egress_calls", "secrets", "sha256"];

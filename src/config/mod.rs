@@ -84,6 +84,7 @@ fn document(root: &mut Section<'_>) -> Config {
     let tables = root.optional("routes", Item::list).unwrap_or_default();
     let read_routes = routes.read(tables);
     let (handlers, other_handlers) = handlers::read(root, server.ceilings, &routes.handlers);
+    routes.check_emitters(root.context, &handlers);
     if !server::is_loopback(server.listen) {
         root.context.warn_of_literals();
     }

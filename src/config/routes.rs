@@ -1,6 +1,6 @@
 //! The tables `[[routes]]`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,11 @@ use globset::Glob;
 
 use crate::condition::{Condition, FUNCTIONS, Mistake, VARIABLES};
 use crate::delivery::RetryPolicy;
+use crate::event::EMITTED;
+use crate::handler::Settings;
 use crate::route::{EventGlobs, Mode, Route};
 
+use super::context::Context;
 use super::diagnostic::Diagnostic;
 use super::item::Item;
 use super::later;
@@ -39,11 +42,19 @@ pub(super) struct Routes<'a> {
     names: HashMap<String, Range<usize>>,
     /// Every handler that a route names, also those with mistakes.
     pub handlers: BTreeSet<String>,
+    /// The handlers that routes name as sources, and where.
+    emitters: Vec<(String, Range<usize>)>,
 }
 
 impl<'a> Routes<'a> {
     pub fn new(sources: &'a [&'a str], ceilings: Ceilings) -> Self {
-        Self { sources, ceilings, names: HashMap::new(), handlers: BTreeSet::new() }
+        Self {
+            sources,
+            ceilings,
+            names: HashMap::new(),
+            handlers: BTreeSet::new(),
+            emitters: Vec::new(),
+        }
     }
 
     /// Reads all routes. Those with mistakes are missing in the result.
@@ -63,6 +74,12 @@ impl<'a> Routes<'a> {
             None => Some(EventGlobs::All),
         };
         let mode = route.optional("mode", mode).unwrap_or(Mode::Async);
+        let emitted = |names: &Vec<String>| names.iter().any(|name| name.starts_with(EMITTED));
+        if mode == Mode::Sync && sources.as_ref().is_some_and(emitted) {
+            let message = "nobody waits for what a handler emits: a sync route takes none of it";
+            let help = "make another route of it, without mode = \"sync\"";
+            route.context.report(Diagnostic::warning(route.span.clone(), message, help));
+        }
         let when = match route.item("when") {
             Some(item) => when(item).map(Some),
             None => Some(None),
@@ -104,7 +121,7 @@ impl<'a> Routes<'a> {
         Some(name)
     }
 
-    fn sources(&self, item: Item<'_>) -> Option<Vec<String>> {
+    fn sources(&mut self, item: Item<'_>) -> Option<Vec<String>> {
         let items = item.one_or_more();
         if items.is_empty() {
             item.wrong("the route has no source", "name at least one");
@@ -114,24 +131,39 @@ impl<'a> Routes<'a> {
         sources.into_iter().collect()
     }
 
-    fn source(&self, item: Item<'_>) -> Option<String> {
+    fn source(&mut self, item: Item<'_>) -> Option<String> {
         let name = item.text()?;
+        if let Some(handler) = name.strip_prefix(EMITTED) {
+            self.emitters.push((handler.to_owned(), item.span()));
+            return Some(name.to_owned());
+        }
         if self.sources.contains(&name) {
             return Some(name.to_owned());
         }
-        if name.starts_with(later::EMITTED) {
-            item.wrong(
-                "routes from a handler are not supported by this version yet",
-                "remove this source",
-            );
-        } else {
-            let help = match self.sources {
-                [] => format!("declare it: [sources.{name}]"),
-                sources => suggestion(name, sources),
-            };
-            item.wrong(&format!("there is no source `{name}`"), &help);
-        }
+        let help = match self.sources {
+            [] => format!("declare it: [sources.{name}]"),
+            sources => suggestion(name, sources),
+        };
+        item.wrong(&format!("there is no source `{name}`"), &help);
         None
+    }
+
+    /// Checks the handlers that routes name as sources, once all handlers are known.
+    pub fn check_emitters(&self, context: &Context<'_>, handlers: &BTreeMap<String, Settings>) {
+        for (name, at) in &self.emitters {
+            let Some(settings) = handlers.get(name) else {
+                let names: Vec<&str> = handlers.keys().map(String::as_str).collect();
+                let message = format!("there is no handler `{name}`");
+                let help = suggestion(name, &names);
+                context.report(Diagnostic::error(at.clone(), &message, &help));
+                continue;
+            };
+            if settings.grants.emit.is_empty() {
+                let message = format!("the handler `{name}` may not emit anything");
+                let help = format!("in [handlers.{name}]: emit = [\"<event type>\"]");
+                context.report(Diagnostic::warning(at.clone(), &message, &help));
+            }
+        }
     }
 }
 

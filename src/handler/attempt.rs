@@ -14,6 +14,7 @@ use super::log::About;
 use super::stdio::{StdoutFull, Streams};
 use super::{Handler, LoadError};
 use crate::delivery::Outcome;
+use crate::effects::{Committed, Effects, Scratch, Staging};
 use crate::event::Event;
 use crate::text::{head, printable};
 
@@ -49,16 +50,31 @@ pub struct Called {
     pub peak_memory: usize,
     /// Its log lines, a JSON array.
     pub logs: Option<String>,
+    /// What it did to its handler's state, and what it emitted.
+    pub effects: Effects,
 }
 
 impl Handler {
-    /// Makes one attempt, of at most `timeout` wall time.
-    pub async fn call(&self, call: Call<'_>, timeout: Duration) -> Called {
+    /// Makes one attempt, of at most `timeout` wall time, that reads `state`.
+    pub async fn call(
+        &self,
+        call: Call<'_>,
+        state: Arc<dyn Committed>,
+        timeout: Duration,
+    ) -> Called {
         // A mistake of the host's own must not take the other attempts of its thread with it.
-        AssertUnwindSafe(self.attempt(call, timeout)).catch_unwind().await.unwrap_or_else(|_| {
-            let outcome = Outcome::Trap("hookyard's own side of the call broke".to_owned());
-            Called { outcome, cpu: Duration::ZERO, peak_memory: 0, logs: None }
-        })
+        AssertUnwindSafe(self.attempt(call, state, timeout)).catch_unwind().await.unwrap_or_else(
+            |_| {
+                let outcome = Outcome::Trap("hookyard's own side of the call broke".to_owned());
+                Called {
+                    outcome,
+                    cpu: Duration::ZERO,
+                    peak_memory: 0,
+                    logs: None,
+                    effects: Effects::default(),
+                }
+            },
+        )
     }
 
     /// Instantiates it once within an attempt's limits, and throws the instance away.
@@ -68,7 +84,8 @@ impl Handler {
     pub(super) async fn try_out(&self) -> Result<(), LoadError> {
         let about =
             About { event: String::new(), handler: self.name.clone(), route: Arc::default() };
-        let instantiate = self.within(about, Streams::Log, None, TRIAL);
+        let staging = self.staging(Arc::new(Scratch::default()), 0);
+        let instantiate = self.within(about, Streams::Log, staging, None, TRIAL);
         let Ok(Called { outcome, .. }) = AssertUnwindSafe(instantiate).catch_unwind().await else {
             return Err(LoadError::Host("it broke while it was instantiated".to_owned()));
         };
@@ -78,14 +95,24 @@ impl Handler {
         }
     }
 
-    async fn attempt(&self, call: Call<'_>, timeout: Duration) -> Called {
+    async fn attempt(
+        &self,
+        call: Call<'_>,
+        state: Arc<dyn Committed>,
+        timeout: Duration,
+    ) -> Called {
         let about = About {
             event: call.id.to_owned(),
             handler: self.name.clone(),
             route: call.route.clone(),
         };
         let streams = self.abi.streams(call, &self.settings.config);
-        self.within(about, streams, Some(call), timeout).await
+        let staging = self.staging(state, call.event.depth());
+        self.within(about, streams, staging, Some(call), timeout).await
+    }
+
+    fn staging(&self, state: Arc<dyn Committed>, depth: u32) -> Staging {
+        Staging::new(self.name.clone(), self.settings.grants.clone(), state, depth)
     }
 
     /// Runs a fresh instance within the limits: what it makes of a call, if there is one.
@@ -93,11 +120,12 @@ impl Handler {
         &self,
         about: About,
         streams: Streams,
+        staging: Staging,
         call: Option<Call<'_>>,
         timeout: Duration,
     ) -> Called {
         let limits = &self.settings.limits;
-        let host = Host::new(about, limits, self.settings.config.clone(), streams);
+        let host = Host::new(about, limits, self.settings.config.clone(), staging, streams);
         let mut store = store(&self.engine, host, limits);
         let meter = store.data().cpu.clone();
         let running = async {
@@ -113,8 +141,9 @@ impl Handler {
             Ok(Ok(outcome)) => within_reply(outcome, limits),
             Ok(Err(error)) => broken(&error, store.data(), cpu, limits),
         };
-        let host = store.data();
-        Called { outcome, cpu, peak_memory: host.limiter.memory(), logs: host.log.finish() }
+        let Host { limiter, log, staging, .. } = store.into_data();
+        let (peak_memory, effects) = (limiter.memory(), staging.into_effects());
+        Called { outcome, cpu, peak_memory, logs: log.finish(), effects }
     }
 }
 

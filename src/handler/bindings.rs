@@ -10,6 +10,6 @@ wasmtime::component::bindgen!({
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
         "wasi:io": wasmtime_wasi::p2::bindings::io,
         "wasi:http": wasmtime_wasi_http::p2::bindings::http,
-        "wasi:keyvalue/store.bucket": super::host::Bucket,
+        "wasi:keyvalue/store.bucket": super::state::Bucket,
     },
 });

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::component::Resource;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
@@ -12,11 +11,12 @@ use wasmtime_wasi_http::{
     WasiHttpView,
 };
 
-use super::bindings::hookyard::handler::{emit, types};
-use super::bindings::wasi::{config, keyvalue, logging};
+use super::bindings::hookyard::handler::types;
+use super::bindings::wasi::{config, logging};
 use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
 use super::log::{About, Level, Log};
 use super::stdio::{Stdout, Streams};
+use crate::effects::Staging;
 
 /// Bytes of random data that one call may ask for.
 const RANDOM_BYTES: u64 = 64 * 1024;
@@ -31,6 +31,8 @@ pub struct Host {
     http: WasiHttpCtx,
     egress: NoEgress,
     config: Arc<BTreeMap<String, String>>,
+    /// What it does to its state, and what it emits.
+    pub staging: Staging,
     /// The attempt's log.
     pub log: Log,
     /// What a command has printed to stdout.
@@ -49,6 +51,7 @@ impl Host {
         about: About,
         limits: &Limits,
         config: Arc<BTreeMap<String, String>>,
+        staging: Staging,
         streams: Streams,
     ) -> Self {
         let log = Log::new(about, limits.log_bytes);
@@ -64,22 +67,13 @@ impl Host {
             http,
             egress: NoEgress { log: log.clone() },
             config,
+            staging,
             log,
             stdout,
             reply_bytes: limits.reply_bytes,
             limiter: Limiter::new(limits.memory),
             cpu: CpuMeter::default(),
         }
-    }
-
-    /// Says to the handler and to its log that something is not granted.
-    fn not_granted(&self, what: &str) -> String {
-        not_granted(&self.log, what)
-    }
-
-    /// Says so of an event that the handler wants to emit.
-    pub fn may_not_emit(&self, event_type: &str) -> String {
-        self.not_granted(&format!("this handler may not emit events of type {event_type}"))
     }
 }
 
@@ -137,60 +131,6 @@ impl config::store::Host for Host {
 
     fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, config::store::Error>> {
         Ok(Ok(self.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect()))
-    }
-}
-
-impl emit::Host for Host {
-    fn emit(&mut self, event_type: String, _body: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
-        Ok(Err(self.may_not_emit(&event_type)))
-    }
-}
-
-/// A handler's key-value store. No handler is granted one, so there is none to hold.
-pub enum Bucket {}
-
-type Stored<T> = wasmtime::Result<Result<T, keyvalue::store::Error>>;
-
-impl Host {
-    fn no_state<T>(&self) -> Stored<T> {
-        let message = self.not_granted("this handler has no state");
-        Ok(Err(keyvalue::store::Error::Other(message)))
-    }
-}
-
-impl keyvalue::store::Host for Host {
-    fn open(&mut self, _identifier: String) -> Stored<Resource<Bucket>> {
-        self.no_state()
-    }
-}
-
-impl keyvalue::store::HostBucket for Host {
-    fn get(&mut self, _bucket: Resource<Bucket>, _key: String) -> Stored<Option<Vec<u8>>> {
-        self.no_state()
-    }
-
-    fn set(&mut self, _bucket: Resource<Bucket>, _key: String, _value: Vec<u8>) -> Stored<()> {
-        self.no_state()
-    }
-
-    fn delete(&mut self, _bucket: Resource<Bucket>, _key: String) -> Stored<()> {
-        self.no_state()
-    }
-
-    fn exists(&mut self, _bucket: Resource<Bucket>, _key: String) -> Stored<bool> {
-        self.no_state()
-    }
-
-    fn list_keys(
-        &mut self,
-        _bucket: Resource<Bucket>,
-        _cursor: Option<u64>,
-    ) -> Stored<keyvalue::store::KeyResponse> {
-        self.no_state()
-    }
-
-    fn drop(&mut self, _bucket: Resource<Bucket>) -> wasmtime::Result<()> {
-        Ok(())
     }
 }
 

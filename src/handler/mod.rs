@@ -16,8 +16,10 @@ mod link;
 mod log;
 mod native;
 mod slots;
+mod state;
 mod stdio;
 mod table;
+mod turn;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use wasmtime::Engine;
 
+use crate::effects::Grants;
 use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
@@ -38,6 +41,8 @@ pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};
 pub use table::{Handlers, Modules};
+pub use turn::Turn;
+use turn::Turns;
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -115,6 +120,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: Arc<BTreeMap<String, String>>,
+    /// What it may do to its state, and emit.
+    pub grants: Arc<Grants>,
 }
 
 /// A file's SHA-256.
@@ -128,6 +135,7 @@ pub struct Handler {
     settings: Settings,
     engine: Engine,
     abi: Arc<Abi>,
+    turns: Turns,
 }
 
 impl Handler {
@@ -141,6 +149,11 @@ impl Handler {
         self.abi.name()
     }
 
+    /// Waits until an attempt may be made, beside others or alone.
+    pub async fn turn(&self, alone: bool) -> Turn {
+        self.turns.next(self.settings.grants.state.is_some(), alone).await
+    }
+
     /// The same file's handler with other settings.
     fn with(&self, settings: Settings) -> Self {
         Self {
@@ -150,6 +163,7 @@ impl Handler {
             settings,
             engine: self.engine.clone(),
             abi: self.abi.clone(),
+            turns: self.turns.clone(),
         }
     }
 }
@@ -194,7 +208,15 @@ async fn make(
     let program = compiler.program(bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
     let version = hex::encode(file).get(..16).unwrap_or_default().into();
-    let handler = Handler { name: name.clone(), file, version, settings, engine, abi };
+    let handler = Handler {
+        name: name.clone(),
+        file,
+        version,
+        settings,
+        engine,
+        abi,
+        turns: Turns::default(),
+    };
     handler.try_out().await?;
     Ok(handler)
 }

@@ -9,11 +9,13 @@ use tokio::task::spawn_blocking;
 
 use crate::clock::wall_ms;
 use crate::delivery::{self, Outcome, Reply, State};
+use crate::effects::{Committed, Effects};
 use crate::event::{Event, EventId};
 use crate::handler::{Call, Called, Handler, Slot, Slots};
-use crate::ledger::{Attempt, Ledger, Sameness, Settled, SyncDelivery};
-use crate::metrics::Metrics;
+use crate::ledger::{AppendError, Attempt, Sameness, Settled, Staged, SyncDelivery};
+use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
+use crate::snapshot::Current;
 
 /// How a request on a sync route ended.
 #[derive(Debug, Clone)]
@@ -37,8 +39,8 @@ pub enum Ended {
 pub struct Attempts {
     slots: Slots,
     running: Arc<Mutex<HashMap<Sameness, watch::Receiver<Option<Ended>>>>>,
-    ledger: Ledger,
-    metrics: Metrics,
+    outbox: Outbox,
+    current: Current,
 }
 
 /// An event on its way to a handler that its sender waits for.
@@ -66,8 +68,8 @@ enum Before {
 
 impl Attempts {
     /// In these places.
-    pub fn new(slots: Slots, ledger: Ledger, metrics: Metrics) -> Self {
-        Self { slots, running: Arc::default(), ledger, metrics }
+    pub fn new(slots: Slots, outbox: Outbox, current: Current) -> Self {
+        Self { slots, running: Arc::default(), outbox, current }
     }
 
     /// Makes the attempt, or waits for one of the same event that is under way. True beside the
@@ -77,7 +79,7 @@ impl Attempts {
         if let Some(other) = waiting {
             return (wait(other).await, true);
         }
-        let room = self.ledger.problem().is_none().then(|| self.slots.take()).flatten();
+        let room = self.outbox.ledger.problem().is_none().then(|| self.slots.take()).flatten();
         let Some(slot) = room else { return (Ended::Unavailable, false) };
         let (tell, told) = watch::channel(None);
         if let Some(same) = work.same {
@@ -98,14 +100,14 @@ impl Attempts {
         match self.before(&work).await {
             None => (Ended::Unavailable, false),
             Some(Before::Nothing) => {
-                let id = self.ledger.new_id(&work.event);
+                let id = self.outbox.ledger.new_id(&work.event);
                 (self.attempt(slot, id, None, work).await, false)
             }
             Some(Before::Failed(id, before)) => {
                 (self.attempt(slot, id, Some(before), work).await, true)
             }
             Some(Before::Done(reply)) => {
-                match self.ledger.append(work.event, work.same, work.others).await {
+                match self.outbox.ledger.append(work.event, work.same, work.others).await {
                     Ok(receipt) => (Ended::Done(receipt.id, reply), receipt.duplicate),
                     Err(_) => (Ended::Unavailable, false),
                 }
@@ -114,9 +116,10 @@ impl Attempts {
     }
 
     async fn before(&self, work: &Work) -> Option<Before> {
-        let first = work.same.and_then(|same| self.ledger.first(same, work.event.received_at()));
+        let first =
+            work.same.and_then(|same| self.outbox.ledger.first(same, work.event.received_at()));
         let Some(id) = first else { return Some(Before::Nothing) };
-        let (ledger, route) = (self.ledger.clone(), work.route.name.clone());
+        let (ledger, route) = (self.outbox.ledger.clone(), work.route.name.clone());
         let read = spawn_blocking(move || ledger.reader().sync_delivery(id, &route)).await.ok()?;
         match read {
             Ok(Some(before)) if before.state == State::Dead => Some(Before::Failed(id, before)),
@@ -135,30 +138,61 @@ impl Attempts {
         before: Option<SyncDelivery>,
         work: Work,
     ) -> Ended {
+        let attempts = self.clone();
+        let made = async move { attempts.stored(id, before.as_ref(), work).await };
+        slot.run(made).await.unwrap_or(Ended::Unavailable)
+    }
+
+    /// Makes the attempt, and stores what it came to. It is made again while what it reads of its
+    /// handler's state is changed by others.
+    async fn stored(&self, id: EventId, before: Option<&SyncDelivery>, work: Work) -> Ended {
         let Work { event, same, route, handler, others } = work;
-        let event = Arc::new(event);
-        let n = before.as_ref().map_or(1, |before| before.attempts + 1);
-        let called = call(event.clone(), route.clone(), handler.clone(), id, n);
-        let Some((attempt, next)) = slot.run(called).await else { return Ended::Unavailable };
-        self.count(&route, &attempt, &next);
-        let outcome = attempt.outcome.clone();
-        let settled = Settled { route: route.name.clone(), attempt, next };
-        let stored = match before {
-            None => self.ledger.append_settled(id, event, same, settled, others).await.map(drop),
-            Some(before) => self.ledger.attempt_again(&before, settled).await,
-        };
-        match stored {
-            Ok(()) => ended(id, outcome),
-            Err(_) => Ended::Unavailable,
+        let place = Place { id, event: Arc::new(event), same, others, before };
+        let n = before.map_or(1, |before| before.attempts + 1);
+        let mut reruns = 0;
+        loop {
+            let _turn = handler.turn(reruns > 0).await;
+            let (event, state) = (&place.event, self.outbox.ledger.state());
+            let (mut attempt, effects) = call(event, &route, &handler, state, (id, n)).await;
+            let routes = &self.current.load().routes;
+            let staged = self.outbox.stage((id, event), effects, &attempt.outcome, routes).await;
+            let mut stored = self.store(&place, settled(&route, &attempt, staged)).await;
+            if stored == Err(AppendError::Outdated) {
+                self.outbox.metrics.outdated.with_label_values(&[&*route.name]).inc();
+                if reruns < RERUNS {
+                    reruns += 1;
+                    continue;
+                }
+                attempt.outcome = outbox::outdated();
+                stored = self.store(&place, settled(&route, &attempt, None)).await;
+            }
+            self.count(&route, &attempt);
+            return match stored {
+                Ok(()) => ended(id, attempt.outcome),
+                Err(_) => Ended::Unavailable,
+            };
         }
     }
 
-    fn count(&self, route: &Route, attempt: &Attempt, next: &delivery::Next) {
+    async fn store(&self, place: &Place<'_>, settled: Settled) -> Result<(), AppendError> {
+        let (ledger, Place { id, event, same, others, before }) = (&self.outbox.ledger, place);
+        match before {
+            None => {
+                let stored =
+                    ledger.append_settled(*id, event.clone(), *same, settled, others.clone());
+                stored.await.map(drop)
+            }
+            Some(before) => ledger.attempt_again(before, settled).await,
+        }
+    }
+
+    fn count(&self, route: &Route, attempt: &Attempt) {
+        let next = delivery::next_sync(&attempt.outcome);
         let (route, outcome) = (&*route.name, attempt.outcome.name());
         let took = attempt.duration.as_secs_f64();
-        self.metrics.attempts.with_label_values(&[route, outcome]).inc();
-        self.metrics.attempt_duration.with_label_values(&[route]).observe(took);
-        self.metrics.settled.with_label_values(&[route, next.state().name()]).inc();
+        self.outbox.metrics.attempts.with_label_values(&[route, outcome]).inc();
+        self.outbox.metrics.attempt_duration.with_label_values(&[route]).observe(took);
+        self.outbox.metrics.settled.with_label_values(&[route, next.state().name()]).inc();
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<Sameness, watch::Receiver<Option<Ended>>>> {
@@ -173,18 +207,33 @@ async fn wait(mut other: watch::Receiver<Option<Ended>>) -> Ended {
     }
 }
 
-/// One attempt, on a handler thread.
-async fn call(
-    event: Arc<Event>,
-    route: Arc<Route>,
-    handler: Arc<Handler>,
+/// Where an event goes that a sender waits for.
+struct Place<'a> {
     id: EventId,
-    n: u32,
-) -> (Attempt, delivery::Next) {
+    event: Arc<Event>,
+    same: Option<Sameness>,
+    others: Vec<Arc<str>>,
+    /// Its delivery, if it was tried before.
+    before: Option<&'a SyncDelivery>,
+}
+
+fn settled(route: &Route, attempt: &Attempt, effects: Option<Staged>) -> Settled {
+    let next = delivery::next_sync(&attempt.outcome);
+    Settled { route: route.name.clone(), attempt: attempt.clone(), next, effects }
+}
+
+/// Attempt `n`, on a handler thread.
+async fn call(
+    event: &Event,
+    route: &Route,
+    handler: &Handler,
+    state: Arc<dyn Committed>,
+    (id, n): (EventId, u32),
+) -> (Attempt, Effects) {
     let id = id.to_string();
-    let call = Call { id: &id, event: &event, route: &route.name, attempt: n, waits: true };
+    let call = Call { id: &id, event, route: &route.name, attempt: n, waits: true };
     let (started_at, began) = (wall_ms(), std::time::Instant::now());
-    let Called { outcome, logs, .. } = handler.call(call, route.timeout).await;
+    let Called { outcome, logs, effects, .. } = handler.call(call, state, route.timeout).await;
     let outcome = match outcome {
         Outcome::Reply(reply) => match reply.check() {
             Ok(()) => Outcome::Reply(reply),
@@ -192,9 +241,8 @@ async fn call(
         },
         other => other,
     };
-    let next = delivery::next_sync(&outcome);
     let (duration, version) = (began.elapsed(), handler.version().clone());
-    (Attempt { started_at, duration, outcome, version, logs }, next)
+    (Attempt { started_at, duration, outcome, version, logs }, effects)
 }
 
 fn ended(id: EventId, outcome: Outcome) -> Ended {

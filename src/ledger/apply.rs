@@ -156,7 +156,7 @@ struct Made<'a> {
 
 impl<'a> Made<'a> {
     fn of(key: i64, n: u32, settled: &'a Settled) -> Self {
-        let Settled { route, attempt, next } = settled;
+        let Settled { route, attempt, next, effects: _ } = settled;
         Self { key, route, n, attempt, next }
     }
 }

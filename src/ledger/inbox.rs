@@ -173,8 +173,14 @@ impl Waiting {
             self.bytes -= next.held();
             batch.appends.push(next);
         }
-        let room = self.settles.len().min(COMMIT_OPERATIONS);
-        batch.settles.extend(self.settles.drain(..room));
+        while batch.settles.len() < COMMIT_OPERATIONS
+            && let Some(next) = self.settles.pop_front_if(|next| {
+                batch.settles.is_empty() || bytes + next.bytes() <= COMMIT_BYTES
+            })
+        {
+            bytes += next.bytes();
+            batch.settles.push(next);
+        }
         self.oldest_settle = (!self.settles.is_empty()).then(Instant::now);
         batch.last = self.closed && self.appends.is_empty() && self.settles.is_empty();
         batch

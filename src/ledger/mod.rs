@@ -7,6 +7,7 @@ mod apply;
 mod body;
 mod dedupe;
 mod disk;
+mod effects;
 mod health;
 mod inbox;
 mod leases;
@@ -15,6 +16,7 @@ mod read;
 mod schema;
 mod space;
 mod spool;
+mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::clock::Stamps;
+use crate::effects::Committed;
 use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
 use body::Packed;
@@ -47,8 +50,8 @@ pub use read::{AttemptRow, DeliveryRow, EventRow, Filter, Page, ReadError, Reade
 pub use schema::SchemaError;
 use spool::Spool;
 use sweep::Sweeper;
-use work::{Again, Append, Settle, Unpark};
-pub use work::{AppendError, Attempt, Lease, Receipt, Settled, Settlement};
+use work::{Again, Effects, Settle, Unpark};
+pub use work::{Append, AppendError, Attempt, Lease, Receipt, Settled, Settlement, Staged};
 
 /// What the ledger is opened with.
 #[derive(Debug, Clone)]
@@ -98,7 +101,7 @@ pub struct Ledger {
 
 struct Shared {
     inbox: Arc<Inbox>,
-    reader: Reader,
+    reader: Arc<Reader>,
     spool: Arc<Spool>,
     stamps: Stamps,
     same: SamenessKey,
@@ -132,7 +135,7 @@ impl Ledger {
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
-        let reader = Reader::new(file.clone(), spool.clone(), facts.tag);
+        let reader = Arc::new(Reader::new(file.clone(), spool.clone(), facts.tag));
         let thread =
             writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
@@ -205,7 +208,7 @@ impl Ledger {
         }
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { id, event, body, same, settled, routes, reply };
+        let append = Append { id, event, body, same, settled, routes, reply: Some(reply) };
         self.shared.inbox.append(append)?;
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
@@ -249,7 +252,45 @@ impl Ledger {
 
     /// Records how a leased delivery ended; it is durable a few milliseconds later.
     pub fn settle(&self, lease: Lease, settlement: Settlement) {
-        self.shared.inbox.settle(Settle { lease, settlement });
+        self.shared.inbox.settle(Settle { lease, settlement, effects: None });
+    }
+
+    /// Records how a leased delivery ended, with the effects of its attempt; both are durable when
+    /// this returns.
+    ///
+    /// # Errors
+    /// What the attempt read has changed. Nothing was recorded, and here is the lease again.
+    pub async fn settle_with(
+        &self,
+        lease: Lease,
+        settlement: Settlement,
+        staged: Staged,
+    ) -> Result<(), Lease> {
+        let (reply, settled) = oneshot::channel();
+        let effects = Some(Effects { staged, reply });
+        self.shared.inbox.settle(Settle { lease, settlement, effects });
+        // A ledger that was closed keeps no promise, and needs no other attempt.
+        settled.await.unwrap_or(Ok(()))
+    }
+
+    /// An event that an attempt emitted, with one delivery for each of `routes`: ready to be
+    /// stored with what settles the attempt's own.
+    ///
+    /// # Errors
+    /// The disk does not take its body.
+    pub async fn emitted(
+        &self,
+        event: Event,
+        routes: Vec<Arc<str>>,
+    ) -> Result<Append, AppendError> {
+        let (id, body) = (self.new_id(&event), self.pack(&event).await?);
+        let event = Arc::new(event);
+        Ok(Append { id, event, body, same: None, settled: None, routes, reply: None })
+    }
+
+    /// The state of all handlers, as it was last committed.
+    pub fn state(&self) -> Arc<dyn Committed> {
+        self.shared.reader.clone()
     }
 
     /// Makes parked deliveries of these routes pending again, in order and in small steps.

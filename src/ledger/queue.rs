@@ -48,6 +48,12 @@ pub fn add(
     db.prepare_cached("INSERT INTO queue VALUES(?,?,?,?)")?.execute(row).map(drop)
 }
 
+/// Whether a delivery is there with that stamp.
+pub fn holds(db: &Connection, due_at: u64, delivery: i64) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM queue WHERE due_at=? AND delivery=?";
+    db.prepare_cached(sql)?.exists(params![due_at, delivery])
+}
+
 /// Takes a delivery out; false when it is not there with that stamp.
 pub fn remove(db: &Connection, due_at: u64, delivery: i64) -> rusqlite::Result<bool> {
     let sql = "DELETE FROM queue WHERE due_at=? AND delivery=?";

@@ -251,7 +251,7 @@ impl Reader {
     }
 
     /// Runs `read` on an idle connection, or on a new one when all are busy.
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::Sameness;
 use super::body::Packed;
 use crate::delivery::{Next, Outcome};
+use crate::effects::Changes;
 use crate::event::{Event, EventId};
 
 /// Why an event was not stored. Nothing of it was.
@@ -20,6 +21,9 @@ pub enum AppendError {
     /// The disk does not take it.
     #[error("the ledger cannot be written")]
     Unavailable,
+    /// What its attempt read of the handler's state has changed: it must be made again.
+    #[error("the handler's state has changed")]
+    Outdated,
 }
 
 /// An event is durable.
@@ -40,11 +44,30 @@ pub struct Append {
     pub(super) same: Option<Sameness>,
     pub(super) settled: Option<Settled>,
     pub(super) routes: Vec<Arc<str>>,
-    pub(super) reply: oneshot::Sender<Result<Receipt, AppendError>>,
+    /// Who waits for it; nobody for an emitted one.
+    pub(super) reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
+}
+
+/// The effects of an attempt, ready to be committed with what settles its delivery.
+#[derive(Debug)]
+pub struct Staged {
+    /// What it did to its handler's state.
+    pub changes: Changes,
+    /// The events that it emitted; see [`Ledger::emitted`](super::Ledger::emitted).
+    pub emitted: Vec<Append>,
+}
+
+impl Staged {
+    /// Bytes that they add to a commit.
+    pub fn bytes(&self) -> usize {
+        let entries = self.changes.writes.iter();
+        let written = entries.map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        written.chain(self.emitted.iter().map(Append::bytes)).sum()
+    }
 }
 
 /// A delivery whose one attempt was made before its event was stored: on a sync route.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settled {
     /// The route's name.
     pub route: Arc<str>,
@@ -52,6 +75,8 @@ pub struct Settled {
     pub attempt: Attempt,
     /// What follows from it.
     pub next: Next,
+    /// Its effects, if it had any.
+    pub effects: Option<Staged>,
 }
 
 /// Another attempt of a stored delivery that failed on a sync route.
@@ -134,6 +159,22 @@ pub enum Settlement {
 pub struct Settle {
     pub(super) lease: Lease,
     pub(super) settlement: Settlement,
+    pub(super) effects: Option<Effects>,
+}
+
+impl Settle {
+    /// Bytes that its effects add to a commit.
+    pub fn bytes(&self) -> usize {
+        self.effects.as_ref().map_or(0, |effects| effects.staged.bytes())
+    }
+}
+
+/// The effects of an attempt, and who waits for them to be committed. The lease comes back when
+/// what the attempt read has changed.
+#[derive(Debug)]
+pub struct Effects {
+    pub(super) staged: Staged,
+    pub(super) reply: oneshot::Sender<Result<(), Lease>>,
 }
 
 /// Parked deliveries of these routes are pending again.

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
 
 use super::apply::{self, Moved};
 use super::body::Packed;
 use super::dedupe::{Sameness, Seen};
 use super::disk::Disk;
+use super::effects::{self, Ended};
 use super::health::Health;
 use super::inbox::{Batch, Inbox};
 use super::leases::{Handover, Leases};
@@ -22,7 +24,8 @@ use super::queue::{self, AT_ONCE, Due};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
-use super::{Append, AppendError, Lease, Options, Receipt, Settle, Unpark};
+use super::work::Effects;
+use super::{Append, AppendError, Lease, Options, Receipt, Settle, Staged, Unpark};
 use crate::clock::{Stamps, millis, wall_ms};
 use crate::delivery::State;
 use crate::event::EventId;
@@ -122,10 +125,11 @@ fn remember(db: &Connection, seen: &mut Seen, tag: u32, window: Duration) -> rus
 /// What one commit did, to be told when it is on disk.
 #[derive(Default)]
 struct Done {
-    receipts: Vec<Receipt>,
-    fresh: Vec<(usize, EventId)>,
+    /// What came of each, in their order.
+    receipts: Vec<Result<Receipt, AppendError>>,
+    ended: Vec<Ended>,
+    again: Vec<Result<(), AppendError>>,
     remembered: usize,
-    due: Vec<u64>,
     moved: Moved,
     unpark: Option<Option<i64>>,
 }
@@ -239,22 +243,14 @@ impl Writer {
     fn apply(&self, db: &Connection, batch: &Batch, done: &mut Done) -> rusqlite::Result<()> {
         let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
         for settle in &batch.settles {
-            done.due.extend(apply::settle(
-                &group,
-                &settle.lease,
-                &settle.settlement,
-                &mut done.moved,
-            )?);
+            done.ended.push(effects::settle(&group, settle, &mut done.moved)?);
         }
-        for (place, append) in batch.appends.iter().enumerate() {
+        for append in &batch.appends {
             let receipt = self.append(&group, append, done)?;
             done.receipts.push(receipt);
-            if !receipt.duplicate {
-                done.fresh.push((place, receipt.id));
-            }
         }
         for again in &batch.again {
-            apply::again(&group, again, &mut done.moved)?;
+            done.again.push(effects::again(&group, again, &mut done.moved)?);
         }
         if let Some((routes, after)) = self.unpark.last() {
             done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
@@ -268,20 +264,23 @@ impl Writer {
         db: &Connection,
         append: &Append,
         done: &mut Done,
-    ) -> rusqlite::Result<Receipt> {
+    ) -> rusqlite::Result<Result<Receipt, AppendError>> {
         let at = append.event.received_at();
         if let Some(same) = append.same
             && let Some(id) = self.seen().first(same, at)
         {
             apply::duplicate(db, id.seq())?;
-            return Ok(Receipt { id, duplicate: true });
+            return Ok(Ok(Receipt { id, duplicate: true }));
+        }
+        if !effects::commit_settled(db, append.settled.as_ref(), &mut done.moved)? {
+            return Ok(Err(AppendError::Outdated));
         }
         apply::append(db, append, &mut done.moved)?;
         if let Some(same) = append.same {
             self.seen().insert(same, append.id, at);
             done.remembered += 1;
         }
-        Ok(Receipt { id: append.id, duplicate: false })
+        Ok(Ok(Receipt { id: append.id, duplicate: false }))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -294,30 +293,64 @@ impl Writer {
         self.counts.done += done.moved.done;
         self.counts.dead += done.moved.dead;
         self.counts.parked += done.moved.parked;
-        for Settle { lease, .. } in &batch.settles {
-            self.leases.end(lease.key);
+        for (settle, ended) in batch.settles.drain(..).zip(done.ended) {
+            self.settled(settle, ended);
         }
-        done.due.into_iter().for_each(|at| self.leases.due(at));
         if let Some(after) = done.unpark {
             self.leases.behind();
             let step = self.unpark.pop().zip(after);
             self.unpark.extend(step.map(|((routes, _), after)| (routes, after)));
         }
-        for (place, id) in done.fresh {
-            if let Some(append) = batch.appends.get_mut(place) {
-                self.stored(append, id);
+        for (mut append, receipt) in batch.appends.into_iter().zip(done.receipts) {
+            if receipt.is_ok_and(|receipt| !receipt.duplicate) {
+                self.stored(&mut append);
+                let effects = append.settled.and_then(|settled| settled.effects);
+                self.emitted(effects);
             }
+            tell(append.reply, receipt);
         }
-        for (append, receipt) in batch.appends.into_iter().zip(done.receipts) {
-            let _gone = append.reply.send(Ok(receipt));
+        for (again, made) in batch.again.into_iter().zip(done.again) {
+            if made.is_ok() {
+                self.emitted(again.settled.effects);
+            }
+            let _gone = again.reply.send(made);
         }
-        for again in batch.again {
-            let _gone = again.reply.send(Ok(()));
+    }
+
+    /// A lease has come to its end, or goes back to whoever had it.
+    fn settled(&mut self, Settle { lease, effects, .. }: Settle, ended: Ended) {
+        let key = lease.key;
+        let back = if ended == Ended::Outdated { Err(lease) } else { Ok(()) };
+        let is_back = back.is_err();
+        let (staged, told) = match effects {
+            Some(Effects { staged, reply }) => (Some(staged), reply.send(back).is_ok()),
+            None => (None, false),
+        };
+        if is_back && told {
+            return;
+        }
+        self.leases.end(key);
+        match ended {
+            Ended::Now(due) => {
+                due.into_iter().for_each(|at| self.leases.due(at));
+                self.emitted(staged);
+            }
+            Ended::Before => {}
+            // Nobody makes the attempt again: the delivery waits in the queue.
+            Ended::Outdated => self.leases.behind(),
+        }
+    }
+
+    /// The events that an attempt emitted are durable.
+    fn emitted(&mut self, effects: Option<Staged>) {
+        for mut event in effects.into_iter().flat_map(|staged| staged.emitted) {
+            self.stored(&mut event);
         }
     }
 
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
-    fn stored(&mut self, append: &mut Append, id: EventId) {
+    fn stored(&mut self, append: &mut Append) {
+        let id = append.id;
         if let Packed::Spooled(file) = &mut append.body {
             file.leave();
         }
@@ -372,10 +405,20 @@ impl Writer {
     }
 }
 
+/// Tells whoever waits for an event.
+fn tell(
+    reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
+    receipt: Result<Receipt, AppendError>,
+) {
+    if let Some(reply) = reply {
+        let _gone = reply.send(receipt);
+    }
+}
+
 /// Tells senders that their events are not stored.
 fn refuse(appends: impl Iterator<Item = Append>) {
     for append in appends {
-        let _gone = append.reply.send(Err(AppendError::Unavailable));
+        tell(append.reply, Err(AppendError::Unavailable));
     }
 }
 

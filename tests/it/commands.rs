@@ -78,7 +78,7 @@ fn what_is_printed_is_an_outcome() {
                 "emit",
                 print(emit),
                 "trap",
-                "not granted: this handler may not emit events of type a.b",
+                "not granted: this handler may not emit events of type a.b; router.toml",
             ),
             ("event", copies_to(STDOUT), "trap", "missing field `outcome`"),
         ],

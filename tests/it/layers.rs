@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src/`, by folder or file.
-const FLOORS: [(&str, u32); 27] = [
+const FLOORS: &[(&str, u32)] = &[
     ("main", 11),
     ("cli", 10),
     ("app", 9),
@@ -15,10 +15,12 @@ const FLOORS: [(&str, u32); 27] = [
     ("dispatch", 6),
     ("admin", 6),
     ("snapshot", 5),
+    ("outbox", 5),
     ("source", 4),
     ("ledger", 4),
     ("handler", 4),
     ("route", 4),
+    ("effects", 3),
     ("delivery", 3),
     ("condition", 3),
     ("event", 2),
@@ -72,7 +74,7 @@ fn imports(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn files_import_only_from_the_floors_below() {
-    let floors: BTreeMap<&str, u32> = FLOORS.into();
+    let floors: BTreeMap<&str, u32> = FLOORS.iter().copied().collect();
     let mut seen = 0;
     for (path, text) in sources() {
         let own = part(&path);

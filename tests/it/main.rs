@@ -9,6 +9,7 @@ mod compile;
 mod conditions;
 mod crash;
 mod duplicates;
+mod effects;
 mod events_api;
 mod floods;
 mod full_disk;

@@ -12,8 +12,8 @@ use crate::yard::{Yard, wait};
 const ONCE: &str = "retry = { attempts = 1 }";
 
 const NO_EGRESS: &str = "not granted: this handler may not send requests to api.example.com";
-const NO_STATE: &str = "not granted: this handler has no state";
-const NO_EMIT: &str = "not granted: this handler may not emit events of type crm.updated";
+const NO_STATE: &str = r#"not granted: this handler has no state; router.toml would grant it with state = { bytes = "16MiB" } in [handlers.probe]"#;
+const NO_EMIT: &str = r#"not granted: this handler may not emit events of type crm.updated; router.toml would grant it with emit = ["crm.updated"] in [handlers.probe]"#;
 
 /// A yard with the probe, and `config` after its routes.
 fn with_probe(config: &str) -> Yard {
@@ -226,7 +226,7 @@ fn a_handler_without_a_table_reaches_nothing() {
     }
     for (action, arg, answer, why) in [
         ("egress", "https://api.example.com/v1", "HttpRequestDenied", NO_EGRESS),
-        ("keyvalue", "k", NO_STATE, NO_STATE),
+        ("keyvalue", "k", "not granted: this handler has no state", NO_STATE),
         ("emit", "crm.updated", NO_EMIT, NO_EMIT),
     ] {
         let event = yard.until(&yard.send("probe", &order(action, arg)), "dead");

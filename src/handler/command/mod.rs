@@ -73,7 +73,7 @@ impl Command {
                 None => return Err(error),
             },
         };
-        let host = store.data();
+        let host = store.data_mut();
         Ok(if code == 0 { output::outcome(host) } else { failed(code, host.log.last_logged()) })
     }
 

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::delivery::{Outcome, Reply};
+use crate::effects::Refusal;
 use crate::handler::attempt::fit;
 use crate::handler::host::Host;
 
@@ -43,16 +44,24 @@ enum Printed {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Emitted {
     event_type: String,
+    body: Option<String>,
+    body_base64: Option<String>,
 }
 
 /// The outcome that a command printed which ended with exit code 0.
-pub fn outcome(host: &Host) -> Outcome {
+pub fn outcome(host: &mut Host) -> Outcome {
     let stdout = host.stdout.take();
     match read(&stdout) {
-        Ok((_, Some(emitted))) => Outcome::Trap(fit(&host.may_not_emit(&emitted))),
-        Ok((outcome, None)) => outcome,
+        Ok((outcome, emit)) => {
+            let mut emitted = emit.into_iter().map(|(kind, body)| host.staging.emit(kind, body));
+            match emitted.find_map(Result::err) {
+                Some(refusal) => not_emitted(&refusal, host.refused(&refusal)),
+                None => outcome,
+            }
+        }
         Err(problem) => {
             let shown = stdout.get(..SHOWN_BYTES).unwrap_or(&stdout).escape_ascii();
             let problem = fit(&problem);
@@ -61,10 +70,23 @@ pub fn outcome(host: &Host) -> Outcome {
     }
 }
 
-/// The outcome, and the type of the first event that it emits; or why it is none.
-fn read(stdout: &[u8]) -> Result<(Outcome, Option<String>), String> {
+/// What a command comes to that emits what it may not. It has ended, and cannot be told.
+fn not_emitted(refusal: &Refusal, message: String) -> Outcome {
+    match refusal {
+        // However often it is tried, it comes to the same.
+        Refusal::TooDeep => Outcome::Reject(message),
+        Refusal::Events | Refusal::EventBytes => Outcome::Limit(message),
+        _ => Outcome::Trap(message),
+    }
+}
+
+/// An event type and a body.
+type Emission = (String, Vec<u8>);
+
+/// The outcome, and the events that it emits; or why it is none.
+fn read(stdout: &[u8]) -> Result<(Outcome, Vec<Emission>), String> {
     match stdout.trim_ascii_start().first() {
-        None => return Ok((Outcome::Ack, None)),
+        None => return Ok((Outcome::Ack, Vec::new())),
         Some(b'{') => {}
         Some(_) => return Err("it is no JSON object".to_owned()),
     }
@@ -82,7 +104,9 @@ fn read(stdout: &[u8]) -> Result<(Outcome, Option<String>), String> {
         }
         Printed::Reject { reason } => (Outcome::Reject(fit(&reason)), Vec::new()),
     };
-    Ok((outcome, emit.into_iter().next().map(|emitted| emitted.event_type)))
+    let event =
+        |emitted: Emitted| Ok((emitted.event_type, bytes(emitted.body, emitted.body_base64)?));
+    Ok((outcome, emit.into_iter().map(event).collect::<Result<_, String>>()?))
 }
 
 fn bytes(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, String> {
@@ -132,7 +156,7 @@ mod tests {
             (r#"{"outcome":"reject"}"#, reject("")),
             (r#"{"reason":"\u001b[2J","outcome":"reject"}"#, reject("\\u{1b}[2J")),
         ] {
-            assert_eq!(read(stdout.as_bytes()), Ok((expected, None)), "{stdout}");
+            assert_eq!(read(stdout.as_bytes()), Ok((expected, Vec::new())), "{stdout}");
         }
     }
 
@@ -157,7 +181,12 @@ mod tests {
             (r#"{"outcome":"retry","after_ms":-1}"#, "expected u32"),
             (r#"{"outcome":"retry","emit":[]}"#, "unknown field `emit`"),
             (r#"{"outcome":"reject","reason":7}"#, "expected a string"),
-            (r#"{"outcome":"ack","emit":[{"type":"x"}]}"#, "missing field `event_type`"),
+            (r#"{"outcome":"ack","emit":[{"body":"x"}]}"#, "missing field `event_type`"),
+            (r#"{"outcome":"ack","emit":[{"type":"x"}]}"#, "unknown field `type`"),
+            (
+                r#"{"outcome":"ack","emit":[{"event_type":"x","body":"","body_base64":""}]}"#,
+                "both `body`",
+            ),
             ("null", "no JSON object"),
             (r#"["ack"]"#, "no JSON object"),
             ("\u{feff}{}", "no JSON object"),
@@ -169,11 +198,15 @@ mod tests {
     }
 
     #[test]
-    fn an_emitted_event_is_seen_with_ack_and_with_reply() {
+    fn emitted_events_are_read_with_ack_and_with_reply() {
         for rest in [r#""outcome":"ack""#, r#""outcome":"reply","status":200"#] {
-            let emit = r#"[{"event_type":"a.b","body":"{}"},{"event_type":"c"}]"#;
+            let emit =
+                r#"[{"event_type":"a.b","body":"{}"},{"event_type":"c","body_base64":"/w=="}]"#;
             let (_, emitted) = read(format!("{{{rest},\"emit\":{emit}}}").as_bytes()).unwrap();
-            assert_eq!(emitted.as_deref(), Some("a.b"));
+            assert_eq!(
+                emitted,
+                [("a.b".to_owned(), b"{}".to_vec()), ("c".to_owned(), b"\xff".to_vec())]
+            );
         }
     }
 }

@@ -22,13 +22,13 @@ fn append(body: &Bytes) -> Append {
         same: None,
         settled: None,
         routes: Vec::new(),
-        reply: oneshot::channel().0,
+        reply: Some(oneshot::channel().0),
     }
 }
 
 fn settle(key: i64) -> Settle {
     let lease = Lease { key, due_at: 0, route: "r".into(), attempt: 1, event: None };
-    Settle { lease, settlement: attempted(Outcome::Ack, Next::Done) }
+    Settle { lease, settlement: attempted(Outcome::Ack, Next::Done), effects: None }
 }
 
 /// What is worth a commit now.

@@ -1,5 +1,6 @@
 //! The ledger on a real disk, as those who use it see it.
 
+mod effects;
 mod failure;
 mod inbox;
 mod layout;

@@ -70,6 +70,7 @@ fn json_has_all_that_an_attempt_leaves() {
     let same = json!({
         "version": null, "wall_ms": null, "cpu_ms": null, "peak_memory": 2 * 65_536,
         "status": null, "after_ms": null, "error": null, "logs": [],
+        "state": {}, "emit": [],
     });
     let with = |fields: Value| {
         let mut expected = same.clone();
