@@ -17,6 +17,7 @@ pub struct Vector {
     /// The preset that it is for, if there is one.
     provider: String,
     valid: bool,
+    origin: String,
     method: String,
     url: Option<String>,
     headers: Vec<(String, String)>,
@@ -58,6 +59,12 @@ impl Vector {
         if self.has_preset() && !NOT_OF_THE_PRESET.contains(&&*self.id) {
             self.agree(&format!("{:?}", self.provider), "preset");
         }
+    }
+
+    /// The preset that it proves, if it comes from the provider itself.
+    pub fn proves(&self) -> Option<&str> {
+        let own = matches!(&*self.origin, "provider-docs" | "provider-sdk" | "provider-sdk-test" | "rfc");
+        (self.valid && own).then_some(&*self.provider)
     }
 
     fn can_be_judged(&self) -> bool {

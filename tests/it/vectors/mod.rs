@@ -6,6 +6,8 @@ mod judge;
 
 use std::collections::BTreeSet;
 
+use hookyard::config::presets::{self, Proof};
+
 /// A test for each id, with its `-` written as `_`.
 macro_rules! vectors {
     ($($id:ident,)*) => {
@@ -25,6 +27,14 @@ fn every_vector_has_its_test() {
     let all: BTreeSet<_> = judge::all().iter().map(|vector| vector.id.replace('-', "_")).collect();
     let tested: BTreeSet<_> = TESTED.iter().map(|id| (*id).to_owned()).collect();
     assert_eq!(all, tested);
+}
+
+#[test]
+fn a_preset_claims_vectors_only_if_it_has_some() {
+    let proven: BTreeSet<_> = judge::all().iter().filter_map(judge::Vector::proves).collect();
+    for preset in presets::all().filter(|preset| preset.proof == Proof::Vectors) {
+        assert!(proven.contains(&*preset.name), "{}", preset.name);
+    }
 }
 
 vectors! {
