@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Cache, Compiler, Job, Slots};
+use crate::handler::{self, Cache, Compiler, Job, Outside, Slots};
 use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
@@ -80,7 +80,9 @@ impl App {
         let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
-        let parts = Parts { ledger, current: Current::default(), slots, guard, metrics };
+        let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
+        let current = Current::default();
+        let parts = Parts { ledger, current, slots, guard, metrics, outside };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -132,6 +134,7 @@ struct Parts {
     slots: Slots,
     guard: Arc<ArcSwap<Guard>>,
     metrics: Metrics,
+    outside: Arc<Outside>,
 }
 
 impl Parts {
@@ -141,6 +144,7 @@ impl Parts {
             guard: self.guard.clone(),
             ledger: self.ledger.clone(),
             metrics: self.metrics.clone(),
+            outside: self.outside.clone(),
         }
     }
 

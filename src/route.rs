@@ -39,6 +39,38 @@ pub enum Mode {
     Sync,
 }
 
+/// What a route says to an event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It takes it.
+    Takes,
+    /// The event's source is none of its sources.
+    OtherSource,
+    /// None of its globs matches the event's type.
+    OtherType,
+    /// Its condition does not hold.
+    ConditionIsFalse,
+    /// Nobody can say whether its condition holds, so it does not take it.
+    CannotSay(Failure),
+}
+
+impl Route {
+    /// Whether it takes an event, and why not.
+    pub fn verdict(&self, facts: &Facts<'_>) -> Verdict {
+        if !self.sources.iter().any(|source| **source == *facts.source()) {
+            return Verdict::OtherSource;
+        }
+        if !self.events.matches(facts.kind()) {
+            return Verdict::OtherType;
+        }
+        match self.when.as_ref().map(|when| when.holds(facts)) {
+            None | Some(Ok(true)) => Verdict::Takes,
+            Some(Ok(false)) => Verdict::ConditionIsFalse,
+            Some(Err(failure)) => Verdict::CannotSay(failure),
+        }
+    }
+}
+
 /// All routes, found by source and by name.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -67,13 +99,13 @@ impl Table {
         failed: impl Fn(&Route, &Failure),
     ) -> impl Iterator<Item = &'a Arc<Route>> {
         let routes = self.by_source.get(facts.source()).map(Vec::as_slice).unwrap_or_default();
-        let candidates = routes.iter().filter(|route| route.events.matches(facts.kind()));
-        candidates.filter(move |route| match &route.when {
-            None => true,
-            Some(when) => when.holds(facts).unwrap_or_else(|failure| {
+        routes.iter().filter(move |route| match route.verdict(facts) {
+            Verdict::Takes => true,
+            Verdict::CannotSay(failure) => {
                 failed(route, &failure);
                 false
-            }),
+            }
+            Verdict::OtherSource | Verdict::OtherType | Verdict::ConditionIsFalse => false,
         })
     }
 
@@ -95,7 +127,12 @@ pub enum EventGlobs {
     /// Every type.
     All,
     /// Types that one of the globs matches.
-    Any(GlobSet),
+    Any {
+        /// The globs as they were written.
+        texts: Vec<String>,
+        /// The same, compiled.
+        set: GlobSet,
+    },
 }
 
 impl EventGlobs {
@@ -112,18 +149,19 @@ impl EventGlobs {
     /// # Errors
     /// Together they are too large.
     pub fn new(globs: impl IntoIterator<Item = Glob>) -> Result<Self, globset::Error> {
-        let mut set = GlobSetBuilder::new();
+        let (mut set, mut texts) = (GlobSetBuilder::new(), Vec::new());
         for glob in globs {
+            texts.push(glob.glob().to_owned());
             set.add(glob);
         }
-        Ok(Self::Any(set.build()?))
+        Ok(Self::Any { texts, set: set.build()? })
     }
 
     /// Whether any of the globs matches the whole event type.
     pub fn matches(&self, kind: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Any(globs) => globs.is_match(kind),
+            Self::Any { set, .. } => set.is_match(kind),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The admin side: health, metrics, and the API under `/api/v1/`.
 
-mod api;
 mod guard;
+mod handlers;
+mod query;
+mod questions;
 mod show;
+mod why;
 
 use std::sync::Arc;
 
@@ -20,6 +23,7 @@ use crate::reload::Asker;
 use crate::snapshot::Current;
 use guard::Denied;
 pub use guard::Guard;
+pub use questions::{NoAnswer, Questions};
 
 /// What is posted to, to reload.
 const RELOAD: &str = "/api/v1/reload";
@@ -62,11 +66,21 @@ impl Admin {
             "/readyz" => self.ready(),
             "/metrics" => self.page(),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
-            "/api/v1/events" => blocking(move || self.events(&query)).await,
-            _ => match path.strip_prefix("/api/v1/events/").map(str::to_owned) {
-                Some(id) => blocking(move || self.event(&id)).await,
-                None => error(StatusCode::NOT_FOUND, "not found"),
-            },
+            _ => {
+                let path = path.to_owned();
+                blocking(move || self.asked(&path, &query)).await
+            }
+        }
+    }
+
+    fn asked(&self, path: &str, query: &str) -> Answer {
+        let snapshot = self.current.load();
+        let (reader, now) = (self.ledger.reader(), self.ledger.now());
+        let questions = Questions { reader, snapshot: &snapshot, serves: true, now };
+        match questions.answer(path, query) {
+            Some(Ok(value)) => json_answer(StatusCode::OK, &value),
+            Some(Err(NoAnswer { status, message })) => error(status, &message),
+            None => error(StatusCode::NOT_FOUND, "not found"),
         }
     }
 

@@ -78,7 +78,8 @@ pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
     shown
 }
 
-fn show_delivery(delivery: &DeliveryRow, routes: &Table) -> Value {
+/// A delivery with its attempts.
+pub fn show_delivery(delivery: &DeliveryRow, routes: &Table) -> Value {
     let attempts: Vec<Value> = delivery.attempts.iter().map(show_attempt).collect();
     json!({
         "route": delivery.route,

@@ -74,6 +74,15 @@ impl Failed {
     }
 }
 
+/// Prints a part of a long answer at once; false when nobody reads it any more.
+pub fn print_now(text: &str) -> io::Result<bool> {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        printed => printed.map(|()| true),
+    }
+}
+
 /// Prints lines to stderr, if anybody is there to read them.
 pub fn say(lines: &str) {
     let _unheard: io::Result<()> = writeln!(stderr(), "{lines}");

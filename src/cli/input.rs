@@ -1,6 +1,7 @@
 //! What verbs read: router.toml, and a body.
 
 use std::io::{Read, stderr, stdin};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::Context;
@@ -27,4 +28,14 @@ pub fn body(file: &Path) -> anyhow::Result<Bytes> {
         std::fs::read(file)
     };
     Ok(read.with_context(|| format!("cannot read the body from {}", file.display()))?.into())
+}
+
+/// Where somebody on this machine reaches what listens on that address.
+pub fn reachable(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
 }

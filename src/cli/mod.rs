@@ -1,18 +1,23 @@
 //! The command line: one file a verb, and what they share.
 
 mod answer;
+mod ask;
 mod call;
 mod check;
+mod client;
 mod compile;
+mod events;
+mod generate;
 mod input;
 mod log;
 mod pinned;
 mod plugins;
-mod post;
 mod presets;
 mod samples;
+mod schema;
 mod send;
 mod serve;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -20,9 +25,9 @@ mod tests;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use self::answer::Answer;
+use self::answer::{Answer, Failed};
 use crate::handler::COMPILE;
 
 /// Receives webhooks: verifies, stores, and hands them to sandboxed WebAssembly handlers.
@@ -57,6 +62,10 @@ enum Verb {
     Send(send::Args),
     Call(call::Args),
     Presets(presets::Args),
+    Events(events::Args),
+    Schema(schema::Args),
+    Completions(generate::CompletionsArgs),
+    Man(generate::ManArgs),
     /// Compiles a module, for the verbs that load them: stdin to stdout.
     #[command(name = COMPILE, hide = true)]
     Compile,
@@ -71,6 +80,10 @@ pub fn run() -> ExitCode {
         Verb::Send(args) => send::run(&config, &args),
         Verb::Call(args) => call::run(&config, &args),
         Verb::Presets(args) => Ok(presets::run(&args)),
+        Verb::Events(args) => events::run(&config, &args),
+        Verb::Schema(_) => Ok(schema::run()),
+        Verb::Completions(args) => Ok(generate::completions(Cli::command(), &args)),
+        Verb::Man(args) => generate::man(Cli::command(), &args).map_err(Failed::from),
         Verb::Compile => return compile::run(),
     };
     match answered {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 
 use crate::config::Plugins;
-use crate::handler::{self, Compiler, Handlers, Modules};
+use crate::handler::{self, Compiler, Handlers, Modules, Outside};
 
 /// Room in the engine. One attempt at a time needs that of one component, however many core
 /// modules it is made of.
@@ -28,7 +28,8 @@ pub fn load(plugins: &Plugins, folder: &Path, names: BTreeSet<String>) -> Result
     });
     // Nothing is written to `data`, which may be another user's.
     let compiler = Compiler::new(engine, None);
-    let modules = Modules { folder, bytes: plugins.module, compiler: &compiler };
+    let outside = Outside::start(plugins.listeners.clone())?;
+    let modules = Modules { folder, bytes: plugins.module, compiler: &compiler, outside: &outside };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(Handlers::default().next(&modules, settings.collect(), false)))
 }

@@ -4,6 +4,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::table::columns;
 use crate::config::presets::{self, Preset};
 use crate::verify::{EventId, Location};
 
@@ -66,15 +67,7 @@ fn table() -> String {
             preset.proof.name().to_owned(),
         ]
     });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let line = |row: &[String; 5]| {
-        let cells = row.iter().enumerate().map(|(column, cell)| {
-            let width = rows.iter().filter_map(|row| row.get(column)).map(String::len).max();
-            format!("{cell:0$}", width.unwrap_or(0))
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+    columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }
 
 fn places(places: &[Location]) -> String {

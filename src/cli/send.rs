@@ -1,7 +1,7 @@
 //! `hookyard send`.
 
 use std::io::{IsTerminal, stdout};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::answer::{Answer, Failed};
-use super::post::post;
+use super::client::post;
 use super::{input, samples};
 use crate::clock::wall_ms;
 use crate::config::{Config, Server};
@@ -92,13 +92,8 @@ fn url_of(server: &Server, source: &Source) -> Result<Uri> {
     if server.listen.port() == 0 {
         bail!("`server.listen` has port 0, so the port is only known to `serve`: give --url");
     }
-    let ip = match server.listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
     let scheme = if server.tls.is_some() { "https" } else { "http" };
-    let address = SocketAddr::new(ip, server.listen.port());
+    let address = input::reachable(server.listen);
     Ok(format!("{scheme}://{address}{}", source.path).parse()?)
 }
 

@@ -1,12 +1,11 @@
 //! Every example in a help text is a command line.
 
-use clap::CommandFactory;
-
 use super::*;
 
-/// The words of a line as a shell would take them apart; of a pipe, the part that calls hookyard.
+/// The words of a line as a shell would take them apart; of a pipe, the part that calls hookyard; without where
+/// it writes to.
 fn words(line: &str) -> Vec<String> {
-    let line = line.rsplit(" | ").next().unwrap();
+    let line = line.rsplit(" | ").next().unwrap().split(" > ").next().unwrap();
     let mut words = Vec::new();
     for (n, part) in line.split('\'').enumerate() {
         if n % 2 == 1 {

@@ -36,7 +36,10 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// An expression that holds for an event, or does not.
 #[derive(Debug, Clone)]
-pub struct Condition(IdedExpr);
+pub struct Condition {
+    text: Arc<str>,
+    expression: IdedExpr,
+}
 
 /// Why nobody can say whether a condition holds.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -55,7 +58,12 @@ impl Condition {
     /// # Errors
     /// It is not CEL, names what there is not, or could cost more than an event may.
     pub fn parse(text: &str) -> Result<Self, BadCondition> {
-        compile::compile(text).map(Self)
+        Ok(Self { text: text.into(), expression: compile::compile(text)? })
+    }
+
+    /// The expression as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether it holds for an event.
@@ -65,7 +73,7 @@ impl Condition {
     pub fn holds(&self, facts: &Facts<'_>) -> Result<bool, Failure> {
         let mut context = Context::with_env(ENV.clone());
         context.set_variable_resolver(facts);
-        match Value::resolve(&self.0, &context) {
+        match Value::resolve(&self.expression, &context) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(other) => Err(Failure::Value(
                 format!("the result is no bool, but {}", other.type_of()).into(),

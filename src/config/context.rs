@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostic;
+use super::notes::Note;
 use super::section::Section;
 
 /// What reading a file needs besides its text, and what comes of it besides values.
@@ -25,6 +26,7 @@ pub(super) struct Context<'a> {
     secrets: RefCell<Vec<Range<usize>>>,
     literals: RefCell<Vec<Range<usize>>>,
     files: RefCell<Vec<PathBuf>>,
+    notes: RefCell<Vec<(Range<usize>, Note)>>,
 }
 
 impl<'a> Context<'a> {
@@ -38,12 +40,23 @@ impl<'a> Context<'a> {
             secrets: RefCell::default(),
             literals: RefCell::default(),
             files: RefCell::default(),
+            notes: RefCell::default(),
         }
     }
 
     /// What was found, the spans that no report may show, and the files of secrets.
     pub fn finish(self) -> (Vec<Diagnostic>, Vec<Range<usize>>, Vec<PathBuf>) {
         (self.found.into_inner(), self.secrets.into_inner(), self.files.into_inner())
+    }
+
+    /// Notes what the reader takes the value at that place for.
+    pub fn note(&self, span: Range<usize>, note: Note) {
+        self.notes.borrow_mut().push((span, note));
+    }
+
+    /// What was noted.
+    pub fn notes(self) -> Vec<(Range<usize>, Note)> {
+        self.notes.into_inner()
     }
 
     pub fn report(&self, diagnostic: Diagnostic) {

@@ -14,7 +14,7 @@ use super::item::{Entry, Item};
 use super::section::Section;
 use super::server::Ceilings;
 use super::setting::Setting;
-use super::{later, names};
+use super::{egress, later, names};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -71,10 +71,17 @@ fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
         reply_bytes: usize::try_from(reply_bytes).unwrap_or(usize::MAX),
         log_bytes: usize::try_from(log_bytes).unwrap_or(usize::MAX),
     };
-    let config = Arc::new(handler.optional("config", config).unwrap_or_default());
+    let config = handler.optional("config", config).unwrap_or_default();
+    let secrets = handler.optional("secrets", |item| egress::secrets(item, &config));
     let state = handler.optional_table("state", |state| Some(state.size(&STATE)));
     let emit = handler.optional("emit", event_types).unwrap_or_default();
-    Settings { limits, config, grants: Arc::new(Grants { state, emit }) }
+    Settings {
+        limits,
+        reach: egress::read(handler),
+        secrets: secrets.unwrap_or_default(),
+        config: Arc::new(config),
+        grants: Arc::new(Grants { state, emit }),
+    }
 }
 
 fn warn_of_unused(entry: &Entry<'_>) {

@@ -15,6 +15,7 @@ use crate::quota::Quota;
 
 use super::context::Context;
 use super::diagnostic::Diagnostic;
+use super::notes::{Note, Shape};
 use super::section::{Section, suggestion};
 use super::units::{self, UnitError};
 
@@ -36,6 +37,12 @@ const DATE_TIME: &str = r#"a date and time with an offset ("2027-01-01T00:00:00Z
 struct Form {
     noun: &'static str,
     examples: &'static str,
+}
+
+impl Form {
+    fn shape(&self, or_whole: bool) -> Shape {
+        Shape::Quantity { noun: self.noun, examples: self.examples, or_whole }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -99,12 +106,22 @@ impl<'a> Item<'a> {
         self.wrong(&format!("expected {expected}, found {found}"), "");
     }
 
+    /// Notes what the value may be.
+    pub fn may_be(self, shape: Shape) {
+        self.context.note(self.span(), Note::Shape(shape));
+    }
+
     /// Keeps the value out of every report.
     pub fn hide(self) {
         self.context.hide_values(self.node);
     }
 
     pub fn text(self) -> Option<&'a str> {
+        self.may_be(Shape::Text);
+        self.string()
+    }
+
+    fn string(self) -> Option<&'a str> {
         let text = self.value().as_str();
         if text.is_none() {
             self.mismatch("a string");
@@ -114,7 +131,8 @@ impl<'a> Item<'a> {
 
     /// A string that `parse` understands; `what` it has to be is said otherwise.
     pub fn parsed<T>(self, what: &str, parse: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
-        let text = self.text()?;
+        self.may_be(Shape::Described(what.to_owned()));
+        let text = self.string()?;
         let value = parse(text);
         if value.is_none() {
             let found = if text.is_empty() { "nothing" } else { &format!("`{text}`") };
@@ -146,6 +164,7 @@ impl<'a> Item<'a> {
     }
 
     pub fn boolean(self) -> Option<bool> {
+        self.may_be(Shape::Boolean);
         let value = self.value().as_bool();
         if value.is_none() {
             self.mismatch("`true` or `false`");
@@ -154,6 +173,7 @@ impl<'a> Item<'a> {
     }
 
     pub fn integer(self) -> Option<u32> {
+        self.may_be(Shape::Whole);
         let DeValue::Integer(integer) = self.value() else {
             self.mismatch("a whole number");
             return None;
@@ -162,6 +182,7 @@ impl<'a> Item<'a> {
     }
 
     pub fn duration(self) -> Option<Duration> {
+        self.may_be(DURATION.shape(true));
         match self.value() {
             DeValue::Integer(seconds) => self.whole(seconds, &DURATION).map(Duration::from_secs),
             _ => self.quantity(&DURATION, units::duration),
@@ -170,6 +191,7 @@ impl<'a> Item<'a> {
 
     /// In bytes.
     pub fn size(self) -> Option<u64> {
+        self.may_be(SIZE.shape(true));
         match self.value() {
             DeValue::Integer(bytes) => self.whole(bytes, &SIZE),
             _ => self.quantity(&SIZE, units::size),
@@ -178,11 +200,13 @@ impl<'a> Item<'a> {
 
     /// In bytes a second.
     pub fn rate(self) -> Option<u64> {
+        self.may_be(RATE.shape(false));
         self.quantity(&RATE, units::rate)
     }
 
     /// So many in a second, a minute or an hour.
     pub fn quota(self) -> Option<Quota> {
+        self.may_be(QUOTA.shape(false));
         self.quantity(&QUOTA, units::quota)
     }
 
@@ -203,6 +227,7 @@ impl<'a> Item<'a> {
     }
 
     pub fn date_time(self) -> Option<Timestamp> {
+        self.may_be(Shape::DateTime);
         match self.value() {
             DeValue::Datetime(date_time) => {
                 let text = date_time.to_string();
@@ -227,7 +252,8 @@ impl<'a> Item<'a> {
         names: &[&str],
         from_name: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let text = self.text()?;
+        self.may_be(Shape::Choice(names.iter().map(|name| (*name).to_owned()).collect()));
+        let text = self.string()?;
         let chosen = from_name(text);
         if chosen.is_none() {
             self.wrong(&format!("unknown {what} `{text}`"), &suggestion(text, names));
@@ -236,6 +262,7 @@ impl<'a> Item<'a> {
     }
 
     pub fn list(self) -> Option<Vec<Item<'a>>> {
+        self.may_be(Shape::List);
         let Some(array) = self.value().as_array() else {
             self.mismatch("an array");
             return None;
@@ -246,6 +273,7 @@ impl<'a> Item<'a> {
 
     /// The items of an array, or the value alone if it is none.
     pub fn one_or_more(self) -> Vec<Item<'a>> {
+        self.may_be(Shape::List);
         match self.value() {
             DeValue::Array(array) => {
                 let items = array.iter().map(|node| Self::new(self.context, node));
@@ -257,6 +285,11 @@ impl<'a> Item<'a> {
 
     /// A table and where it stands.
     pub fn table(self) -> Option<(&'a DeTable<'a>, Range<usize>)> {
+        self.may_be(Shape::Table);
+        self.keys()
+    }
+
+    fn keys(self) -> Option<(&'a DeTable<'a>, Range<usize>)> {
         let table = self.value().as_table();
         if table.is_none() {
             self.mismatch("a table");
@@ -284,7 +317,8 @@ impl<'a> Item<'a> {
 
     /// What is in a table whose keys are names of the user's own, in file order.
     pub fn entries(self) -> Option<Vec<Entry<'a>>> {
-        let (table, _) = self.table()?;
+        self.may_be(Shape::Entries);
+        let (table, _) = self.keys()?;
         let mut entries: Vec<_> = table
             .iter()
             .map(|(key, node)| Entry {

@@ -20,5 +20,4 @@ pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog
 pub(super) const FORWARD: &str = "forward";
 
 /// Keys of `[handlers.*]`.
-pub(super) const HANDLER: &[&str] =
-    &["stack", "egress", "egress_private", "egress_calls", "secrets", "sha256"];
+pub(super) const HANDLER: &[&str] = &["stack", "sha256"];

@@ -3,15 +3,18 @@
 
 mod context;
 mod diagnostic;
+mod egress;
 mod handlers;
 mod item;
 mod later;
 mod names;
+mod notes;
 mod places;
 pub mod presets;
 mod reading;
 mod reply;
 mod routes;
+mod schema;
 mod scheme;
 mod secrets;
 mod section;
@@ -39,6 +42,7 @@ use self::section::Section;
 
 pub use self::diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use self::reading::{Plugins, Reading};
+pub use self::schema::schema;
 pub use self::scheme::Described;
 pub use self::secrets::SecretText;
 pub use self::server::{Ceilings, Server, Tls};

@@ -7,6 +7,7 @@ use crate::source::EventType;
 use crate::verify::{EventId, Location};
 
 use super::item::Item;
+use super::notes::Shape;
 use super::section::Section;
 
 const BODY: &str = r#"write "body" for the body itself, or a place: { header = "X-Id" }"#;
@@ -26,6 +27,7 @@ pub(super) fn event_type(item: Item<'_>) -> EventType {
 
 /// The same of ids, or `"body"`.
 pub(super) fn event_id(item: Item<'_>) -> Option<EventId> {
+    item.may_be(Shape::Choice(vec!["body".to_owned()]));
     if let Some(text) = item.value().as_str() {
         if text != "body" {
             item.wrong(&format!("`{text}` is no place of an id"), BODY);

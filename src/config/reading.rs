@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -34,6 +35,8 @@ pub struct Plugins {
     pub named: BTreeMap<String, Settings>,
     /// The settings of any other.
     pub other: Settings,
+    /// Where hookyard itself listens, as far as the file says.
+    pub listeners: Vec<SocketAddr>,
 }
 
 impl Reading {
@@ -82,6 +85,12 @@ impl Reading {
         self.config.as_ref().map(Config::plugins)
     }
 
+    /// What the file says, with defaults where a mistake was; `None` when it is no TOML. Enough to
+    /// ask, not to serve.
+    pub fn as_far_as_read(self) -> Option<Config> {
+        self.config
+    }
+
     /// The names of the sources of which nothing proves who sends, mistakes elsewhere or not.
     pub fn unverified(&self) -> Vec<&str> {
         self.config.iter().flat_map(Config::unverified).map(|source| &*source.name).collect()
@@ -110,6 +119,7 @@ impl Config {
             memory: self.server.ceilings.memory,
             named: self.handlers.clone(),
             other: self.other_handlers.clone(),
+            listeners: vec![self.server.listen, self.server.admin],
         }
     }
 }

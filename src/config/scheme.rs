@@ -77,7 +77,7 @@ pub(super) fn report(error: &SpecError, scheme: Item<'_>) {
 }
 
 fn kind(item: Item<'_>) -> Option<&'static str> {
-    let text = item.text()?;
+    let text = item.value().as_str().unwrap_or_default();
     if later::KINDS.contains(&text) {
         let message = format!("the kind `{text}` is not supported by this version yet");
         item.wrong(&message, &format!("allowed: `{}`", KINDS.join("`, `")));

@@ -95,7 +95,7 @@ fn window(secret: &mut Section<'_>) -> Window {
 }
 
 /// The text at the one place that the table names.
-fn text(secret: &mut Section<'_>) -> Option<String> {
+pub(super) fn text(secret: &mut Section<'_>) -> Option<String> {
     secret.item("value").into_iter().for_each(Item::hide);
     match secret.one_of(&["env", "file", "value"])? {
         ("env", item) => from_env(item),

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 use super::context::Context;
 use super::diagnostic::Diagnostic;
 use super::item::Item;
+use super::notes::Note;
 
 /// What keys are called that hold secrets.
 const SECRET_WORDS: &[&str] = &["secret", "token", "value"];
@@ -36,6 +37,7 @@ impl<'a> Section<'a> {
     ) -> T {
         let mut section =
             Self { context, name: name.to_owned(), span, table, known: Vec::new(), strict: true };
+        section.note(Note::Read);
         let value = read(&mut section);
         if section.strict {
             section.report_other_keys(later);
@@ -56,6 +58,7 @@ impl<'a> Section<'a> {
     /// The value of a key.
     pub fn item(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.known.push(key);
+        self.note(Note::Key(key));
         let node = self.table.get(key)?;
         Some(Item::new(self.context, node))
     }
@@ -76,6 +79,7 @@ impl<'a> Section<'a> {
         example: &str,
         read: impl FnOnce(Item<'a>) -> Option<T>,
     ) -> Option<T> {
+        self.note(Note::Required(key));
         let item = self.item(key);
         if item.is_none() {
             self.wrong(&format!("`{}` has no `{key}`", self.name), example);
@@ -85,6 +89,7 @@ impl<'a> Section<'a> {
 
     /// The one of these keys that is there; none or several are a mistake.
     pub fn one_of(&mut self, keys: &[&'static str]) -> Option<(&'static str, Item<'a>)> {
+        self.note(Note::OneOf(keys.to_vec()));
         let items = keys.iter().filter_map(|key| Some((*key, self.item(key)?)));
         let found: Vec<_> = items.collect();
         if let [one] = found[..] {
@@ -116,6 +121,13 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         let table = self.item(key)?.table()?;
         Section::read(self.context, &self.name_of(key), table, &[], read)
+    }
+
+    /// Notes something about the table; of one that is not there, nothing can be said.
+    pub fn note(&self, note: Note) {
+        if !std::ptr::eq(self.table, &raw const self.context.empty) {
+            self.context.note(self.span.clone(), note);
+        }
     }
 
     /// As messages call a key of this table.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::item::Item;
+use super::notes::Note;
 use super::section::Section;
 use super::units::{ShowDuration, ShowSize};
 
@@ -36,6 +37,15 @@ impl<T: Copy + PartialOrd> Setting<T> {
         Self { default: if self.default < min { min } else { self.default }, min, ..*self }
     }
 
+    /// What a reader of the file's schema is told.
+    fn note(&self, show: impl Fn(T) -> String) -> Note {
+        let mut limits = format!("{} to {}", show(self.min), show(self.max));
+        if let Some(ceiling) = self.ceiling {
+            limits.push_str(&format!("; `{ceiling}` sets the maximum"));
+        }
+        Note::Quantity { key: self.key, default: show(self.default).into(), limits }
+    }
+
     fn within(&self, item: Item<'_>, value: T, show: impl Fn(T) -> String) -> Option<T> {
         if value >= self.min && value <= self.max {
             return Some(value);
@@ -55,6 +65,7 @@ impl Section<'_> {
     /// A duration, or the default.
     pub fn duration(&mut self, setting: &Setting<Duration>) -> Duration {
         let show = |value| ShowDuration(value).to_string();
+        self.note(setting.note(show));
         self.optional(setting.key, |item| setting.within(item, item.duration()?, show))
             .unwrap_or(setting.default)
     }
@@ -62,6 +73,7 @@ impl Section<'_> {
     /// A number of bytes, or the default.
     pub fn size(&mut self, setting: &Setting<u64>) -> u64 {
         let show = |value| ShowSize(value).to_string();
+        self.note(setting.note(show));
         self.optional(setting.key, |item| setting.within(item, item.size()?, show))
             .unwrap_or(setting.default)
     }
@@ -69,6 +81,7 @@ impl Section<'_> {
     /// Bytes a second, or the default.
     pub fn rate(&mut self, setting: &Setting<u64>) -> u64 {
         let show = |value| format!("{}/s", ShowSize(value));
+        self.note(setting.note(show));
         self.optional(setting.key, |item| setting.within(item, item.rate()?, show))
             .unwrap_or(setting.default)
     }
@@ -76,6 +89,7 @@ impl Section<'_> {
     /// A whole number, or the default.
     pub fn count(&mut self, setting: &Setting<u32>) -> u32 {
         let show = |value: u32| value.to_string();
+        self.note(setting.note(show));
         self.optional(setting.key, |item| setting.within(item, item.integer()?, show))
             .unwrap_or(setting.default)
     }

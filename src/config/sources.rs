@@ -13,6 +13,7 @@ use crate::verify::{EventId, Scheme, Verifier};
 
 use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
+use super::notes::Shape;
 use super::presets::{self, Preset};
 use super::scheme::{self, Described};
 use super::section::Section;
@@ -120,6 +121,7 @@ fn proving(source: &mut Section<'_>) -> Proving {
 
 /// The description, and the preset that it comes from.
 fn described(item: Item<'_>) -> Option<(Described, Option<&'static Preset>)> {
+    item.may_be(Shape::Table);
     if item.value().is_table() {
         return Some((scheme::read(item)?, None));
     }

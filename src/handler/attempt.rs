@@ -106,7 +106,7 @@ impl Handler {
             handler: self.name.clone(),
             route: call.route.clone(),
         };
-        let streams = self.abi.streams(call, &self.settings.config);
+        let streams = self.abi.streams(call, &self.config);
         let staging = self.staging(state, call.event.depth());
         self.within(about, streams, staging, Some(call), timeout).await
     }
@@ -125,7 +125,9 @@ impl Handler {
         timeout: Duration,
     ) -> Called {
         let limits = &self.settings.limits;
-        let host = Host::new(about, limits, self.settings.config.clone(), staging, streams);
+        // Nothing is sent while it is tried.
+        let client = call.map(|_| self.client.clone());
+        let host = Host::new(about, limits, self.config.clone(), client, staging, streams);
         let mut store = store(&self.engine, host, limits);
         let meter = store.data().cpu.clone();
         let running = async {

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
-    WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::hookyard::handler::types;
 use super::bindings::wasi::{config, logging};
+use super::egress::{Client, Outgoing};
 use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
 use super::log::{About, Level, Log};
 use super::stdio::{Stdout, Streams};
@@ -29,7 +27,7 @@ pub struct Host {
     /// WASI, of both kinds.
     pub wasi: WasiP1Ctx,
     http: WasiHttpCtx,
-    egress: NoEgress,
+    outgoing: Outgoing,
     config: Arc<BTreeMap<String, String>>,
     /// What it does to its state, and what it emits.
     pub staging: Staging,
@@ -46,14 +44,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// For an attempt of a handler with those limits and that configuration.
+    /// For an attempt of a handler with those limits and that configuration, which sends requests
+    /// by `client`.
     pub fn new(
         about: About,
         limits: &Limits,
         config: Arc<BTreeMap<String, String>>,
+        client: Option<Arc<Client>>,
         staging: Staging,
         streams: Streams,
     ) -> Self {
+        let key = format!("{}/{}", about.event, about.route);
         let log = Log::new(about, limits.log_bytes);
         let mut builder = WasiCtx::builder();
         builder.max_random_size(RANDOM_BYTES).allow_tcp(false).allow_udp(false);
@@ -65,7 +66,7 @@ impl Host {
         Self {
             wasi,
             http,
-            egress: NoEgress { log: log.clone() },
+            outgoing: Outgoing::new(client, log.clone(), key),
             config,
             staging,
             log,
@@ -77,12 +78,6 @@ impl Host {
     }
 }
 
-fn not_granted(log: &Log, what: &str) -> String {
-    let message = format!("not granted: {what}");
-    log.line(Level::Warn, &message);
-    message
-}
-
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.wasi.ctx()
@@ -92,7 +87,7 @@ impl WasiView for Host {
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         let table = self.wasi.ctx().table;
-        WasiHttpCtxView { hooks: &mut self.egress, table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.outgoing, table, ctx: &mut self.http }
     }
 }
 
@@ -131,28 +126,5 @@ impl config::store::Host for Host {
 
     fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, config::store::Error>> {
         Ok(Ok(self.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect()))
-    }
-}
-
-/// Refuses every outgoing request.
-struct NoEgress {
-    log: Log,
-}
-
-type Sent = Result<
-    (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>),
-    HttpError,
->;
-
-impl WasiHttpHooks for NoEgress {
-    fn send_request(
-        &mut self,
-        request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _sent: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        let to = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        not_granted(&self.log, &format!("this handler may not send requests to {to}"));
-        Box::new(std::future::ready(Err(HttpError::HttpRequestDenied)))
     }
 }

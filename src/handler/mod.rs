@@ -6,6 +6,7 @@ mod bindings;
 mod cache;
 mod command;
 mod compile;
+mod egress;
 mod engine;
 mod feature;
 mod host;
@@ -36,6 +37,8 @@ use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
+use egress::Client;
+pub use egress::{BadPattern, Hosts, Outside, Pattern, Reach, Secret, Use};
 pub use engine::engine;
 pub use inspect::NotAHandler;
 pub use limits::Limits;
@@ -120,6 +123,10 @@ pub struct Settings {
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: Arc<BTreeMap<String, String>>,
+    /// What it may send requests to.
+    pub reach: Reach,
+    /// What it reads there too, or a placeholder of it; the names are others.
+    pub secrets: BTreeMap<String, Secret>,
     /// What it may do to its state, and emit.
     pub grants: Arc<Grants>,
 }
@@ -133,6 +140,10 @@ pub struct Handler {
     file: Hash,
     version: Arc<str>,
     settings: Settings,
+    /// What it reads through `wasi:config`, with placeholders for secrets.
+    config: Arc<BTreeMap<String, String>>,
+    client: Arc<Client>,
+    outside: Arc<Outside>,
     engine: Engine,
     abi: Arc<Abi>,
     turns: Turns,
@@ -149,6 +160,20 @@ impl Handler {
         self.abi.name()
     }
 
+    fn new(
+        modules: &Modules<'_>,
+        name: Arc<str>,
+        file: Hash,
+        settings: Settings,
+        abi: Arc<Abi>,
+    ) -> Self {
+        let outside = modules.outside.clone();
+        let (config, client) = outgoing(&name, &settings, &outside);
+        let version = hex::encode(file).get(..16).unwrap_or_default().into();
+        let (engine, turns) = (modules.compiler.engine().clone(), Turns::default());
+        Self { name, file, version, settings, config, client, outside, engine, abi, turns }
+    }
+
     /// Waits until an attempt may be made, beside others or alone.
     pub async fn turn(&self, alone: bool) -> Turn {
         self.turns.next(self.settings.grants.state.is_some(), alone).await
@@ -156,16 +181,30 @@ impl Handler {
 
     /// The same file's handler with other settings.
     fn with(&self, settings: Settings) -> Self {
+        let (config, client) = outgoing(&self.name, &settings, &self.outside);
         Self {
             name: self.name.clone(),
             file: self.file,
             version: self.version.clone(),
             settings,
+            config,
+            client,
+            outside: self.outside.clone(),
             engine: self.engine.clone(),
             abi: self.abi.clone(),
             turns: self.turns.clone(),
         }
     }
+}
+
+/// What a handler of these settings reads as its configuration, and what it sends requests by.
+fn outgoing(
+    name: &Arc<str>,
+    settings: &Settings,
+    outside: &Arc<Outside>,
+) -> (Arc<BTreeMap<String, String>>, Arc<Client>) {
+    let (config, secrets) = egress::given(&settings.config, &settings.secrets);
+    (config, Client::new(name.clone(), settings.reach.clone(), secrets, outside.clone()))
 }
 
 /// The files that a handler may be in: its binary form, and its text form.
@@ -198,25 +237,16 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
 
 /// Makes a handler of a file, and tries it.
 async fn make(
-    compiler: &Compiler,
+    modules: &Modules<'_>,
     name: &Arc<str>,
     bytes: &[u8],
     file: Hash,
     settings: Settings,
 ) -> Result<Handler, LoadError> {
-    let engine = compiler.engine().clone();
-    let program = compiler.program(bytes, &file).await?;
+    let engine = modules.compiler.engine().clone();
+    let program = modules.compiler.program(bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
-    let version = hex::encode(file).get(..16).unwrap_or_default().into();
-    let handler = Handler {
-        name: name.clone(),
-        file,
-        version,
-        settings,
-        engine,
-        abi,
-        turns: Turns::default(),
-    };
+    let handler = Handler::new(modules, name.clone(), file, settings, abi);
     handler.try_out().await?;
     Ok(handler)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Compiler, Handler, Hash, LoadError, Settings, find, make, read};
+use super::{Compiler, Handler, Hash, LoadError, Outside, Settings, find, make, read};
 
 /// The handlers that routes name. A name that is not in it never had a file.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub struct Modules<'a> {
     pub bytes: u64,
     /// What makes programs of files.
     pub compiler: &'a Compiler,
+    /// What handlers send requests by.
+    pub outside: &'a Arc<Outside>,
 }
 
 /// What is known of one handler.
@@ -121,7 +123,7 @@ async fn entry(
     if let Some(bad) = known {
         return Some(stale(good, tried, bad.error.clone()));
     }
-    Some(match make(modules.compiler, name, &bytes, file, settings).await {
+    Some(match make(modules, name, &bytes, file, settings).await {
         Ok(handler) => Entry::Ready(Arc::new(handler)),
         Err(error) => stale(good, tried, error.into()),
     })

@@ -1,7 +1,6 @@
 //! Reading the ledger: one event for an attempt, and what people ask about.
 
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,9 +12,6 @@ use super::schema::{self, ORDINAL_BITS};
 use super::spool::Spool;
 use crate::delivery::{Reply, State};
 use crate::event::{Event, EventId, Headers};
-
-/// Events looked at for one page at the most, whatever the filter lets through.
-const SCANNED_EVENTS: usize = 10_000;
 
 /// Connections kept for the next reads; each may cache 8 MB.
 const IDLE_CONNECTIONS: usize = 8;
@@ -39,7 +35,7 @@ pub enum ReadError {
 pub struct Reader {
     file: PathBuf,
     spool: Arc<Spool>,
-    tag: u32,
+    pub(super) tag: u32,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -106,32 +102,6 @@ pub struct AttemptRow {
     pub version: String,
     /// Its log lines, a JSON array.
     pub logs: Option<String>,
-}
-
-/// Which events a page shows.
-#[derive(Debug, Default, Clone)]
-pub struct Filter {
-    /// Of this source.
-    pub source: Option<String>,
-    /// Of this type.
-    pub kind: Option<String>,
-    /// With a delivery in this state; `Some(None)`: with no delivery at all.
-    pub state: Option<Option<State>>,
-    /// That came in within this span, in milliseconds since 1970.
-    pub received: Option<Range<u64>>,
-    /// Before this place, which an earlier page gave.
-    pub before: Option<u64>,
-    /// No more than this many.
-    pub limit: usize,
-}
-
-/// Events, newest first.
-#[derive(Debug)]
-pub struct Page {
-    /// The events.
-    pub items: Vec<EventRow>,
-    /// Where the next page begins, if there may be one.
-    pub next: Option<u64>,
 }
 
 impl Reader {
@@ -208,48 +178,6 @@ impl Reader {
         })
     }
 
-    /// A page of events, newest first.
-    ///
-    /// # Errors
-    /// The disk does not give them.
-    pub fn list(&self, filter: &Filter) -> Result<Page, ReadError> {
-        self.with(|db| {
-            let sql = "SELECT seq, received_at, source, type, secret IS NOT NULL FROM event
-                WHERE seq<? ORDER BY seq DESC LIMIT ?";
-            let mut select = db.prepare_cached(sql)?;
-            let before = filter.before.unwrap_or(i64::MAX.cast_unsigned());
-            let mut rows = select.query(params![before, SCANNED_EVENTS])?;
-            let (mut items, mut scanned, mut next) = (Vec::new(), 0, None);
-            while let Some(row) = rows.next()? {
-                let event = self.event_row(row)?;
-                scanned += 1;
-                next = Some(event.id.seq());
-                if filter.lets_through(&event) {
-                    let event = fill(db, event)?;
-                    items.extend(Some(event).filter(|event| filter.lets_state_through(event)));
-                }
-                if items.len() >= filter.limit {
-                    break;
-                }
-            }
-            let more = items.len() >= filter.limit || scanned == SCANNED_EVENTS;
-            Ok(Page { items, next: next.filter(|_| more) })
-        })
-    }
-
-    fn event_row(&self, row: &Row<'_>) -> rusqlite::Result<EventRow> {
-        let received_at = row.get(1)?;
-        Ok(EventRow {
-            id: EventId::new(received_at, self.tag, row.get(0)?),
-            source: row.get(2)?,
-            kind: row.get(3)?,
-            received_at,
-            verified: row.get(4)?,
-            duplicates: 0,
-            deliveries: Vec::new(),
-        })
-    }
-
     /// Runs `read` on an idle connection, or on a new one when all are busy.
     pub(super) fn with<T>(
         &self,
@@ -269,24 +197,8 @@ impl Reader {
     }
 }
 
-impl Filter {
-    fn lets_through(&self, event: &EventRow) -> bool {
-        self.source.as_ref().is_none_or(|source| *source == event.source)
-            && self.kind.as_ref().is_none_or(|kind| *kind == event.kind)
-            && self.received.as_ref().is_none_or(|span| span.contains(&event.received_at))
-    }
-
-    fn lets_state_through(&self, event: &EventRow) -> bool {
-        match self.state {
-            None => true,
-            Some(None) => event.deliveries.is_empty(),
-            Some(Some(state)) => event.deliveries.iter().any(|delivery| delivery.state == state),
-        }
-    }
-}
-
 /// Adds an event's duplicates, deliveries and attempts.
-fn fill(db: &Connection, mut event: EventRow) -> Result<EventRow, ReadError> {
+pub(super) fn fill(db: &Connection, mut event: EventRow) -> Result<EventRow, ReadError> {
     let seq = event.id.seq().cast_signed();
     let sql = "SELECT count FROM duplicate WHERE seq=?";
     let count: Option<u64> =

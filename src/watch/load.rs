@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::look::{Seen, look};
 use crate::admin::Guard;
 use crate::config::{Config, Diagnostics, SecretText, Server, Severity};
-use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Settings};
+use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Outside, Settings};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::reload::Report;
@@ -28,6 +28,8 @@ pub struct Shared {
     pub ledger: Ledger,
     /// What is counted.
     pub metrics: Metrics,
+    /// What handlers send requests by.
+    pub outside: Arc<Outside>,
 }
 
 /// Loads router.toml, its secrets and its handlers.
@@ -152,6 +154,7 @@ impl Loader {
             folder: &self.server.plugins,
             bytes: self.server.ceilings.module,
             compiler: &self.compiler,
+            outside: &self.shared.outside,
         };
         let handlers = last.handlers.next(&modules, self.settings.clone(), again).await;
         let next = Arc::new(match rules {

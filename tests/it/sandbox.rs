@@ -11,7 +11,7 @@ use crate::yard::{Yard, wait};
 
 const ONCE: &str = "retry = { attempts = 1 }";
 
-const NO_EGRESS: &str = "not granted: this handler may not send requests to api.example.com";
+const NO_EGRESS: &str = r#"not granted: requests to https://api.example.com; router.toml would grant it with egress = ["https://api.example.com"] in [handlers.probe]"#;
 const NO_STATE: &str = r#"not granted: this handler has no state; router.toml would grant it with state = { bytes = "16MiB" } in [handlers.probe]"#;
 const NO_EMIT: &str = r#"not granted: this handler may not emit events of type crm.updated; router.toml would grant it with emit = ["crm.updated"] in [handlers.probe]"#;
 

@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A folder with router.toml and plugins, and the program running in it.
 pub struct Yard {
     pub folder: TempDir,
+    /// What the program finds in its environment, beside the test's own.
+    pub environment: Vec<(&'static str, PathBuf)>,
     running: Option<Running>,
 }
 
@@ -78,7 +80,8 @@ impl Answer {
 impl Yard {
     /// A yard in which nothing runs yet. `config` is what router.toml says beside its addresses.
     pub fn new(config: &str) -> Self {
-        let yard = Self { folder: tempfile::tempdir().unwrap(), running: None };
+        let yard =
+            Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new(), running: None };
         fs::create_dir(yard.path("plugins")).unwrap();
         yard.configure(config);
         yard
@@ -115,6 +118,7 @@ impl Yard {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookyard"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -10,6 +10,7 @@ mod opening;
 mod parking;
 mod reading;
 mod room;
+mod searching;
 
 use std::fs;
 use std::future::Future;

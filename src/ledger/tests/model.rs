@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::*;
 use crate::delivery::{self, State};
 use crate::event::EventId;
-use crate::ledger::read::{DeliveryRow, Filter};
+use crate::ledger::read::DeliveryRow;
+use crate::ledger::search::Filter;
 
 /// Steps of one walk.
 const STEPS: usize = 2_000;

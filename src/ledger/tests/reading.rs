@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::*;
-use crate::ledger::read::Filter;
+use crate::ledger::search::Filter;
 
 #[tokio::test]
 async fn an_event_is_shown_as_it_is_at_one_moment() {

@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 5] = ["serve", "check", "send", "call", "presets"];
+const VERBS: [&str; 9] =
+    ["serve", "check", "send", "call", "presets", "events", "schema", "completions", "man"];
 
 #[test]
 fn every_verb_has_help_with_examples() {
@@ -72,4 +73,31 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_verb() {
+    let yard = Yard::new("");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = yard.hookyard(&["completions", shell]);
+        assert_eq!((script.code, &*script.err), (Some(0), ""));
+        VERBS.iter().for_each(|verb| assert!(script.out.contains(verb), "{shell}: {verb}"));
+        assert!(script.out.contains("follow"), "{shell}");
+    }
+    let page = yard.hookyard(&["man"]).out;
+    assert!(page.contains(".TH hookyard 1"), "{page}");
+    for verb in VERBS {
+        assert!(page.contains(&format!("hookyard\\-{verb}(1)")), "{verb}: {page}");
+        let page = yard.hookyard(&["man", verb]).out;
+        assert!(page.contains(&format!(".TH hookyard-{verb} 1")), "{page}");
+        assert!(page.contains("Examples:") && !page.contains("hookyard\\-hookyard"), "{page}");
+    }
+    assert_eq!(yard.hookyard(&["man", "compile"]).code, Some(1));
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_keys() {
+    let schema = Yard::new("").hookyard(&["schema"]).json();
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert!(schema["properties"]["routes"]["items"]["properties"]["when"].is_object());
 }

@@ -2,6 +2,7 @@
 
 mod call;
 mod check;
+mod events;
 mod help;
 mod project;
 mod send;

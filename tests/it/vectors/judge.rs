@@ -63,7 +63,8 @@ impl Vector {
 
     /// The preset that it proves, if it comes from the provider itself.
     pub fn proves(&self) -> Option<&str> {
-        let own = matches!(&*self.origin, "provider-docs" | "provider-sdk" | "provider-sdk-test" | "rfc");
+        let own =
+            matches!(&*self.origin, "provider-docs" | "provider-sdk" | "provider-sdk-test" | "rfc");
         (self.valid && own).then_some(&*self.provider)
     }
 

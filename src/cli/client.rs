@@ -1,10 +1,10 @@
-//! A small HTTP client: one POST, one answer.
+//! A small HTTP client: one request, one answer.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use http::header::{HOST, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
@@ -33,16 +33,42 @@ const AGENT: &str = concat!("hookyard/", env!("CARGO_PKG_VERSION"));
 pub fn post(url: &Uri, signed: verify::Request, tls: Option<&Tls>) -> Result<Response<Bytes>> {
     let mut request = Request::post(signed.target).body(Full::new(signed.body))?;
     *request.headers_mut() = signed.headers;
+    exchange(url, request, tls)
+}
+
+/// Asks the admin side of a server at `url`, or tells it something: then `body` is JSON.
+///
+/// # Errors
+/// As for [`post`].
+pub fn admin(url: &Uri, token: Option<&str>, body: Option<Bytes>) -> Result<Response<Bytes>> {
+    let target = url.path_and_query().map_or("/", |target| target.as_str());
+    let request = if body.is_some() { Request::post(target) } else { Request::get(target) };
+    let mut request = request
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(body.unwrap_or_default()))?;
+    if let Some(token) = token {
+        let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+        let bearer = bearer.context("`server.admin_token` is no header")?;
+        request.headers_mut().insert(AUTHORIZATION, bearer);
+    }
+    exchange(url, request, None)
+}
+
+fn exchange(
+    url: &Uri,
+    mut request: Request<Full<Bytes>>,
+    tls: Option<&Tls>,
+) -> Result<Response<Bytes>> {
     let host = url.authority().context("the URL names no host")?;
     request.headers_mut().insert(HOST, HeaderValue::from_str(host.as_str())?);
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exchange = async { timeout(PATIENCE, exchange(url, request, tls)).await };
+    let exchange = async { timeout(PATIENCE, connected(url, request, tls)).await };
     let answer = runtime.block_on(exchange);
     answer.with_context(|| format!("no answer from {host} within {} s", PATIENCE.as_secs()))?
 }
 
-async fn exchange(
+async fn connected(
     url: &Uri,
     request: Request<Full<Bytes>>,
     tls: Option<&Tls>,

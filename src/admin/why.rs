@@ -1,0 +1,244 @@
+//! Why an event is where it is, in words: what verified it, what each route says to it, what was
+//! tried, and what comes next.
+
+use serde_json::{Value, json};
+
+use super::questions::Questions;
+use super::show::show_delivery;
+use crate::clock::rfc3339;
+use crate::condition::Facts;
+use crate::delivery::State;
+use crate::event::{Event, UNKNOWN, UNTYPED};
+use crate::ledger::{DeliveryRow, EventRow};
+use crate::route::{EventGlobs, Mode, Route, Verdict};
+use crate::snapshot::Snapshot;
+
+/// All of it. The routes are asked as they are now: the ledger keeps what they did, not why.
+pub fn explain(asked: &Questions<'_>, row: &EventRow, event: &Event) -> Value {
+    let facts = Facts::new(event);
+    let mut routes: Vec<_> = asked.snapshot.routes.iter().collect();
+    routes.sort_by(|one, other| one.name.cmp(&other.name));
+    let routes: Vec<Value> = routes
+        .into_iter()
+        .map(|route| {
+            let delivered = row.deliveries.iter().any(|delivery| *delivery.route == *route.name);
+            let (verdict, reason) = verdict(route, &route.verdict(&facts), event);
+            json!({
+                "route": &*route.name,
+                "verdict": verdict,
+                "reason": reason,
+                "delivered": delivered,
+            })
+        })
+        .collect();
+    let deliveries = row.deliveries.iter().map(|delivery| {
+        let mut shown = show_delivery(delivery, &asked.snapshot.routes);
+        let outlook = outlook(delivery, &Standing::of(asked, &delivery.route), asked.now);
+        shown["next"] = outlook.next.into();
+        shown["advice"] = outlook.advice.into();
+        shown
+    });
+    json!({
+        "id": row.id.to_string(),
+        "source": row.source,
+        "type": row.kind,
+        "received_at": rfc3339(row.received_at),
+        "duplicates": row.duplicates,
+        "verified": row.verified,
+        "proof": proof(event),
+        "typed": typed(event),
+        "routes": routes,
+        "deliveries": deliveries.collect::<Vec<Value>>(),
+    })
+}
+
+/// What vouches for the event.
+fn proof(event: &Event) -> String {
+    match event.secret() {
+        Some(index) => {
+            format!("number {} of the secrets that the source had then matched", index + 1)
+        }
+        None if event.is_verified() => "a key other than the source's secrets proved it".to_owned(),
+        None => "nothing was verified: the source's scheme proves nothing".to_owned(),
+    }
+}
+
+/// What its type rests on, where that is not plain to see.
+fn typed(event: &Event) -> Option<&'static str> {
+    match event.kind().as_ref() {
+        UNKNOWN => Some("the type was not found where the source's `event_type` looks for it"),
+        UNTYPED => Some("the source has no `event_type`"),
+        _ => None,
+    }
+}
+
+/// A verdict's name and its words.
+fn verdict(route: &Route, verdict: &Verdict, event: &Event) -> (&'static str, String) {
+    let when = route.when.as_ref().map(|when| when.text()).unwrap_or_default();
+    match verdict {
+        Verdict::Takes => ("takes", "takes it".to_owned()),
+        Verdict::OtherSource => {
+            ("other_source", format!("takes events of {} only", quoted(&route.sources)))
+        }
+        Verdict::OtherType => {
+            let globs = match &route.events {
+                EventGlobs::All => String::new(),
+                EventGlobs::Any { texts, .. } => quoted(texts),
+            };
+            ("other_type", format!("takes type {globs}, and this is `{}`", event.kind()))
+        }
+        Verdict::ConditionIsFalse => ("condition_false", format!("`when` is false: {when}")),
+        Verdict::CannotSay(failure) => {
+            ("condition_failed", format!("`when` cannot be answered, {failure}: {when}"))
+        }
+    }
+}
+
+fn quoted(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    names.join(" or ")
+}
+
+/// How a delivery's route and handler stand now.
+enum Standing<'a> {
+    /// router.toml has no such route.
+    NoRoute,
+    /// It has.
+    Route(&'a Route, HandlerNow),
+}
+
+/// What is known of a handler.
+enum HandlerNow {
+    /// It can be called.
+    Ready,
+    /// It has no file.
+    Missing,
+    /// Its file cannot be used, for this reason.
+    Bad(String),
+    /// No server runs that would know.
+    Unknown,
+}
+
+impl<'a> Standing<'a> {
+    fn of(asked: &Questions<'a>, route: &str) -> Self {
+        let snapshot: &'a Snapshot = asked.snapshot;
+        let Some(route) = snapshot.routes.get(route) else { return Self::NoRoute };
+        let handler = match snapshot.handlers.get(&route.handler) {
+            _ if !asked.serves => HandlerNow::Unknown,
+            None => HandlerNow::Missing,
+            Some(Ok(_)) => HandlerNow::Ready,
+            Some(Err(error)) => HandlerNow::Bad(error.to_string()),
+        };
+        Self::Route(route, handler)
+    }
+
+    /// Why nothing can run, and what helps.
+    fn obstacle(&self, route: &str) -> Option<(String, String)> {
+        match self {
+            Self::NoRoute => Some((
+                format!("router.toml has no route `{route}`"),
+                format!("give it a route with name = \"{route}\": it goes on by itself"),
+            )),
+            Self::Route(route, HandlerNow::Missing) => Some((
+                format!("the handler `{}` has no file", route.handler),
+                format!("put {}.wasm into `plugins`: it goes on by itself", route.handler),
+            )),
+            Self::Route(route, HandlerNow::Bad(error)) => Some((
+                format!("the handler `{}` cannot be loaded: {error}", route.handler),
+                format!("replace {}.wasm in `plugins`: it goes on by itself", route.handler),
+            )),
+            Self::Route(_, HandlerNow::Ready | HandlerNow::Unknown) => None,
+        }
+    }
+}
+
+/// What comes next, and what a person can do about it.
+#[derive(Debug, PartialEq, Eq)]
+struct Outlook {
+    next: String,
+    advice: Option<String>,
+}
+
+impl Outlook {
+    fn new(next: impl Into<String>, advice: Option<&str>) -> Self {
+        Self { next: next.into(), advice: advice.map(str::to_owned) }
+    }
+}
+
+fn outlook(delivery: &DeliveryRow, standing: &Standing<'_>, now: u64) -> Outlook {
+    match delivery.state {
+        State::Done => Outlook::new("nothing: it is done", None),
+        State::Dead => dead(delivery, standing),
+        State::Parked => parked(delivery, standing),
+        State::Pending | State::Leased => pending(delivery, standing, now),
+    }
+}
+
+fn dead(delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
+    if let Standing::Route(route, _) = standing
+        && route.mode == Mode::Sync
+    {
+        return Outlook::new("nothing, unless its sender sends it again: it was told", None);
+    }
+    let tried = delivery.attempts.len();
+    match delivery.attempts.last() {
+        Some(last) if last.outcome == "reject" => {
+            Outlook::new("nothing: the handler rejected it", None)
+        }
+        _ => Outlook::new(format!("nothing: it is out of attempts after {tried}"), None),
+    }
+}
+
+fn parked(delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
+    let cause = delivery.cause.as_deref().unwrap_or("it is parked");
+    match standing {
+        Standing::Route(_, HandlerNow::Unknown) => Outlook::new(
+            format!("no server runs. It was parked because {cause}"),
+            Some("`hookyard check` says whether the handler can be used now"),
+        ),
+        Standing::Route(_, HandlerNow::Ready) => Outlook::new(
+            format!("it was parked because {cause}, and its handler can be called now"),
+            Some("reload to go on: send SIGHUP, or POST /api/v1/reload"),
+        ),
+        _ => {
+            let (next, advice) = standing.obstacle(&delivery.route).unwrap_or_default();
+            Outlook { next: format!("nothing while {next}"), advice: Some(advice) }
+        }
+    }
+}
+
+fn pending(delivery: &DeliveryRow, standing: &Standing<'_>, now: u64) -> Outlook {
+    let n = delivery.attempts.len() + 1;
+    let attempt = match standing {
+        Standing::Route(route, _) => format!("attempt {n} of {}", route.retry.attempts),
+        Standing::NoRoute => format!("attempt {n}"),
+    };
+    let due_at = delivery.due_at.unwrap_or(0);
+    if let Standing::Route(_, HandlerNow::Unknown) = standing {
+        return Outlook::new(
+            format!("{attempt}, when a server runs: none does now"),
+            Some("`hookyard serve` goes on with it"),
+        );
+    }
+    let when = if due_at > now {
+        format!("{attempt} in {}, at {}", span(due_at - now), rfc3339(due_at))
+    } else {
+        format!("{attempt} is due: it is under way, or waits for its turn")
+    };
+    match standing.obstacle(&delivery.route) {
+        Some((what, advice)) => {
+            Outlook { next: format!("{when}, but it will be parked: {what}"), advice: Some(advice) }
+        }
+        None => Outlook::new(when, None),
+    }
+}
+
+/// Milliseconds as people say them.
+fn span(ms: u64) -> String {
+    match ms / 1_000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,203 @@
+//! What one attempt sends.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use http::header::{HOST, HeaderName, TE, TRAILER, USER_AGENT};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error as Code, ForbiddenHeaderFilter, RequestOptions, WasiBody,
+    WasiHttpHooks,
+};
+
+use super::client::{Client, Times, drain};
+use super::failure::Failure;
+use super::target::Target;
+use super::{body, denied, secrets};
+use crate::handler::log::{Level, Log};
+
+/// By which another system knows a request again that comes with another attempt.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Who sends, unless the handler says so itself.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("hookyard/", env!("CARGO_PKG_VERSION")));
+
+/// The outgoing side of one attempt.
+pub struct Outgoing {
+    client: Option<Arc<Client>>,
+    log: Log,
+    key: String,
+    sent: u32,
+}
+
+type Processed = Box<dyn Future<Output = Result<(), Code>> + Send>;
+type Sent = Result<(Response<WasiBody>, Processed), Code>;
+
+impl Outgoing {
+    /// For an attempt of this handler; without one, nothing is sent. `key` is the same for all
+    /// attempts of a delivery.
+    pub fn new(client: Option<Arc<Client>>, log: Log, key: String) -> Self {
+        Self { client, log, key, sent: 0 }
+    }
+
+    /// Where a request goes, and its head as it is sent.
+    fn prepare(&mut self, head: Parts) -> Result<(Arc<Client>, Target, Parts), Code> {
+        let Some(client) = self.client.clone() else { return Err(Code::HttpRequestDenied) };
+        let (handler, reach) = (&*client.handler, &client.reach);
+        let Some(target) = Target::of(&head.uri) else {
+            return Err(self.refused("a request whose URL is none", Code::HttpRequestUriInvalid));
+        };
+        if matches!(head.method, Method::CONNECT | Method::TRACE) {
+            let what = format!("{target}: {} is no method for handlers", head.method);
+            return Err(self.refused(&what, Code::HttpRequestMethodInvalid));
+        }
+        if !reach.allow(&target) {
+            return Err(self.denied(&denied::target(handler, reach, &target)));
+        }
+        if self.sent >= reach.calls {
+            return Err(self.denied(&denied::calls(handler, reach)));
+        }
+        self.sent += 1;
+        let mut head = self.addressed(head, &target);
+        if let Some(secret) = secrets::in_url(&client.secrets, &head.uri) {
+            let name = &secret.name;
+            let what = format!("{target}: the secret `{name}` is put into headers, not into URLs");
+            self.log.line(Level::Warn, &what);
+        }
+        if let Err(secret) = secrets::reveal(&client.secrets, &target, &mut head.headers) {
+            let what = denied::secret(handler, &secret.name, &secret.hosts, &target);
+            return Err(self.denied(&what));
+        }
+        Ok((client, target, head))
+    }
+
+    /// A head with what hookyard adds. A second request of the attempt is not the first one again,
+    /// so it gets a key of its own.
+    fn addressed(&self, mut head: Parts, target: &Target) -> Parts {
+        head.uri = path(&head.uri);
+        let key = match self.sent {
+            1 => self.key.clone(),
+            n => format!("{}/{n}", self.key),
+        };
+        // Names of hosts and routes are ASCII.
+        if let Ok(host) = HeaderValue::try_from(target.authority()) {
+            head.headers.insert(HOST, host);
+        }
+        if let Ok(key) = HeaderValue::try_from(key) {
+            head.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
+        }
+        head.headers.entry(USER_AGENT).or_insert(AGENT);
+        head
+    }
+
+    fn denied(&self, message: &str) -> Code {
+        self.refused(message, Code::HttpRequestDenied)
+    }
+
+    fn refused(&self, message: &str, code: Code) -> Code {
+        self.log.line(Level::Warn, message);
+        code
+    }
+}
+
+impl WasiHttpHooks for Outgoing {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Processed,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let (head, content) = request.into_parts();
+        match self.prepare(head) {
+            Ok((client, target, head)) => {
+                let request = Request::from_parts(head, body::request(content));
+                let log = self.log.clone();
+                Box::new(send(client, target, request, Times::asked(options), log))
+            }
+            Err(code) => {
+                drain(content);
+                Box::new(ready(Err(code)))
+            }
+        }
+    }
+
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        is_forbidden(name)
+    }
+
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(is_forbidden)
+    }
+
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+}
+
+/// What a request line says of a URL.
+fn path(url: &Uri) -> Uri {
+    let text = url.path_and_query().map_or("", PathAndQuery::as_str);
+    let path = match text.starts_with('/') {
+        true => text.parse::<PathAndQuery>(),
+        // Only a query, or nothing.
+        false => format!("/{text}").parse(),
+    };
+    path.map(Uri::from).unwrap_or_default()
+}
+
+/// Whether a field is the connection's, and not a guest's.
+fn is_forbidden(name: &HeaderName) -> bool {
+    DEFAULT_FORBIDDEN_HEADERS.contains(name) || [TE, TRAILER].contains(name)
+}
+
+async fn send(
+    client: Arc<Client>,
+    target: Target,
+    request: Request<WasiBody>,
+    times: Times,
+    log: Log,
+) -> Sent {
+    match client.clone().send(target.clone(), request, times).await {
+        Ok(mut response) => {
+            secrets::conceal(&client.secrets, response.headers_mut());
+            Ok((response, Box::new(ready(Ok(())))))
+        }
+        Err(failure) => {
+            let what = match &failure {
+                Failure::NotPublic(refused) => {
+                    denied::address(&client.handler, &client.reach, &target, *refused)
+                }
+                Failure::Own => denied::own(&target),
+                other => format!("{target}: {other}"),
+            };
+            log.line(Level::Warn, &what);
+            Err(failure.code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_line_has_a_path() {
+        for (url, expected) in [
+            ("https://a.dev", "/"),
+            ("https://a.dev/", "/"),
+            ("https://a.dev?b=c", "/?b=c"),
+            ("https://a.dev/v1?b=c", "/v1?b=c"),
+            ("https://a.dev//b.dev", "//b.dev"),
+        ] {
+            assert_eq!(path(&url.parse().unwrap()).to_string(), expected, "{url}");
+        }
+        let built = |path: &'static str| {
+            let url = Uri::builder().scheme("https").authority("a.dev").path_and_query(path);
+            super::path(&url.build().unwrap()).to_string()
+        };
+        assert_eq!([built(""), built("?b=c")], ["/", "/?b=c"]);
+    }
+}

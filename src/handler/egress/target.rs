@@ -1,0 +1,116 @@
+//! Where a request goes.
+
+use std::fmt;
+
+use http::Uri;
+use http::uri::Authority;
+
+use super::reach::normal;
+
+/// The schemes that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "http" => Some(Self::Http),
+            "https" => Some(Self::Https),
+            _ => None,
+        }
+    }
+
+    /// Its port where a URL says none.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// A scheme, a host and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// A name in lower case, or an address; IPv6 in brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Target {
+    /// Where a URL leads; `None` when it is none of http, names no host, or names a user too.
+    pub fn of(url: &Uri) -> Option<Self> {
+        let scheme = Scheme::of(url.scheme_str()?)?;
+        let authority = url.authority()?;
+        if authority.as_str().contains('@') {
+            return None;
+        }
+        let host = normal(authority.host())?;
+        Some(Self { scheme, host, port: port(authority, scheme)? })
+    }
+
+    /// As the Host header has it: without the port that goes without saying.
+    pub fn authority(&self) -> String {
+        if self.port == self.scheme.port() {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+fn port(authority: &Authority, scheme: Scheme) -> Option<u16> {
+    match authority.as_str().get(authority.host().len()..)? {
+        "" => Some(scheme.port()),
+        _ => authority.port_u16().filter(|port| *port > 0),
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.name(), self.authority())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_host_and_a_port_and_nobody() {
+        for (url, expected) in [
+            ("https://api.example.com/v1", Some("https://api.example.com")),
+            ("https://API.example.com:443", Some("https://api.example.com")),
+            ("http://api.example.com:443", Some("http://api.example.com:443")),
+            ("http://[::FFFF:169.254.169.254]/", Some("http://[::ffff:169.254.169.254]")),
+            ("http://user@api.example.com/", None),
+            ("http://user:word@api.example.com/", None),
+            ("http://api.example.com./", None),
+            ("http://a%00.example.com/", None),
+            ("http://api.example.com:0/", None),
+            ("http://api.example.com:65536/", None),
+            ("http://api.example.com:/", None),
+            ("ftp://api.example.com/", None),
+            ("/v1", None),
+        ] {
+            let target = url.parse().ok().and_then(|url| Target::of(&url));
+            assert_eq!(target.map(|target| target.to_string()).as_deref(), expected, "{url}");
+        }
+    }
+}
