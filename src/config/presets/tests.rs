@@ -69,7 +69,8 @@ fn no_signature_is_an_id() {
         let Some(verifier) = secrets.into_iter().next() else { continue };
         let EventId::At(places) = &row.event_id else { continue };
         for name in verifier.signature_names() {
-            let is_signature = |place: &Location| matches!(place, Location::Header(at) if at == name);
+            let is_signature =
+                |place: &Location| matches!(place, Location::Header(at) if at == name);
             assert!(!places.iter().any(is_signature), "{}", row.name);
         }
     }

@@ -92,7 +92,8 @@ fn a_body_that_swells_a_hundredfold_is_refused() {
 
 #[test]
 fn seconds_are_not_milliseconds() {
-    for (format, text) in [(TimeFormat::Unix, "1700000000000"), (TimeFormat::UnixMs, "1700000000")] {
+    for (format, text) in [(TimeFormat::Unix, "1700000000000"), (TimeFormat::UnixMs, "1700000000")]
+    {
         let at = timestamp(TimestampAt::Header("X-Time".into()));
         let spec = with_layout(whole("", ""), "{timestamp}", Some(TimestampSpec { format, ..at }));
         let good = sha256("key", text.as_bytes());
@@ -107,7 +108,8 @@ fn the_scheme_is_never_sniffed() {
     mac.update(b"body");
     let tag = mac.finalize().into_bytes();
     let base64 = Encoding::Base64.encode(&hex::decode(sha256("key", b"body")).unwrap());
-    for other in [format!("sha1={}", hex::encode(tag)), hex::encode(tag), format!("sha256={base64}")]
+    for other in
+        [format!("sha1={}", hex::encode(tag)), hex::encode(tag), format!("sha256={base64}")]
     {
         let verdict = check(&verifier(&PLAIN), request(&[("X-Sig", &other)], b"body"), NOW_MS);
         assert_eq!(verdict, Err(Refusal::MalformedSignature), "{other}");
