@@ -2,6 +2,7 @@
 
 mod guard;
 mod handlers;
+mod openapi;
 mod query;
 mod questions;
 mod show;
@@ -65,6 +66,7 @@ impl Admin {
             "/healthz" => json_answer(StatusCode::OK, &json!({"status": "ok"})),
             "/readyz" => self.ready(),
             "/metrics" => self.page(),
+            openapi::OPENAPI => json_answer(StatusCode::OK, &openapi::document()),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
             _ => {
                 let path = path.to_owned();

@@ -23,6 +23,7 @@ mod letters;
 mod lifecycle;
 mod main_job;
 mod modules;
+mod openapi;
 mod outcomes;
 mod peers;
 mod privacy;
