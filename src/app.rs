@@ -204,6 +204,7 @@ async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Res
         dedupe_window: server.dedupe_window,
         dedupe_memory: server.dedupe_memory,
         min_free: server.min_free,
+        retention: server.retention,
         longest_wait,
     };
     let metrics = metrics.clone();

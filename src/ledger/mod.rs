@@ -16,6 +16,7 @@ mod letters;
 mod outside;
 mod queue;
 mod read;
+mod retain;
 mod schema;
 mod search;
 mod space;
@@ -53,6 +54,7 @@ use inbox::Inbox;
 pub use letters::{Group, Letters};
 pub use outside::OutsideError;
 pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, SyncDelivery};
+pub use retain::Retention;
 pub use schema::SchemaError;
 pub use search::{Filter, Page};
 use spool::Spool;
@@ -71,6 +73,8 @@ pub struct Options {
     pub dedupe_memory: u64,
     /// Bytes that stay free on the disk: with less, events are refused, and only settled.
     pub min_free: u64,
+    /// How long events are kept, and how much of them.
+    pub retention: Retention,
     /// The longest wait that any route's schedule knows; what is due later was written under
     /// another clock, and is pulled in.
     pub longest_wait: Duration,

@@ -13,11 +13,18 @@ use thiserror::Error;
 
 /// What makes each layout from the one before; the first makes it from nothing. Steps are only ever
 /// appended: files that older programs wrote went through them as they stand.
-const STEPS: &[&str] =
-    &[include_str!("layout/1.sql"), include_str!("layout/2.sql"), include_str!("layout/3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("layout/1.sql"),
+    include_str!("layout/2.sql"),
+    include_str!("layout/3.sql"),
+    include_str!("layout/4.sql"),
+];
 
 /// The layout that this program writes.
 pub const VERSION: usize = STEPS.len();
+
+/// Bytes of one page of the file.
+pub const PAGE_BYTES: u64 = 4_096;
 
 /// Bits of a delivery's key that number it among its event's deliveries.
 pub const ORDINAL_BITS: u32 = 16;

@@ -14,13 +14,14 @@ use tokio::sync::oneshot;
 
 use super::apply::{self, Moved};
 use super::body::Packed;
-use super::dedupe::{Sameness, Seen};
+use super::dedupe::Seen;
 use super::disk::Disk;
 use super::effects::{self, Ended};
 use super::health::Health;
 use super::inbox::{Batch, Inbox};
 use super::leases::{Handover, Leases};
 use super::queue::{self, AT_ONCE, Due};
+use super::retain::{Removal, Removed};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
@@ -28,7 +29,6 @@ use super::work::Effects;
 use super::{Append, AppendError, Lease, Options, Receipt, Settle, Staged, Unpark};
 use crate::clock::{Stamps, millis, wall_ms};
 use crate::delivery::State;
-use crate::event::EventId;
 use crate::metrics::Metrics;
 
 /// How long to wait before a queue that could not be read is read again.
@@ -54,6 +54,7 @@ pub struct Writer {
     sweeper: Sweeper,
     disk: Disk,
     space: Space,
+    removal: Removal,
     stamps: Stamps,
     metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
@@ -82,7 +83,7 @@ pub fn open(
     let (disk, (tag, dedupe_key, next_seq, counts)) = Disk::open(file, |db| {
         queue::pull_in(db, latest)?;
         let tag = schema::value(db, "tag")?;
-        remember(db, &mut seen, tag, options.dedupe_window)?;
+        seen.read_back(db, tag)?;
         let next_seq = schema::last_seq(db)? + 1;
         Ok((tag, schema::value(db, "dedupe_key")?, next_seq, apply::counts(db)?))
     })?;
@@ -93,6 +94,7 @@ pub fn open(
         sweeper,
         disk,
         space: Space::new(&options.data, options.min_free, health.clone(), free),
+        removal: Removal::new(options.retention, options.dedupe_window),
         stamps,
         metrics: metrics.clone(),
         counts,
@@ -108,20 +110,6 @@ pub fn open(
     Ok((writer, Facts { tag, dedupe_key, next_seq, seen, health }))
 }
 
-/// Reads back the ids of the window, oldest first, as many as memory allows.
-fn remember(db: &Connection, seen: &mut Seen, tag: u32, window: Duration) -> rusqlite::Result<()> {
-    let since = wall_ms().saturating_sub(millis(window));
-    let sql = "SELECT seq, received_at, hash FROM (SELECT * FROM dedupe ORDER BY seq DESC LIMIT ?)
-        WHERE received_at>=? ORDER BY seq";
-    let mut select = db.prepare(sql)?;
-    let mut rows = select.query(rusqlite::params![seen.most(), since])?;
-    while let Some(row) = rows.next()? {
-        let (seq, at) = (row.get(0)?, row.get(1)?);
-        seen.insert(Sameness::from_bytes(row.get(2)?), EventId::new(at, tag, seq), at);
-    }
-    Ok(())
-}
-
 /// What one commit did, to be told when it is on disk.
 #[derive(Default)]
 struct Done {
@@ -132,6 +120,7 @@ struct Done {
     remembered: usize,
     moved: Moved,
     unpark: Option<Option<i64>>,
+    removed: Option<Removed>,
 }
 
 impl Writer {
@@ -186,7 +175,8 @@ impl Writer {
         let due = self.leases.look_again_at().and_then(|at| {
             Instant::now().checked_add(Duration::from_millis(at.saturating_sub(now)))
         });
-        due.map_or(space, |due| due.min(space))
+        let sooner = space.min(self.removal.next_step());
+        due.map_or(sooner, |due| due.min(sooner))
     }
 
     /// Tries a disk that failed once more, when it is time to and before the end.
@@ -214,7 +204,7 @@ impl Writer {
 
     fn commit(&mut self, mut batch: Batch) {
         let Some(db) = self.disk.db() else { return self.put_off(batch) };
-        if batch.is_empty() && self.unpark.is_empty() {
+        if batch.is_empty() && self.unpark.is_empty() && !self.removal.is_due() {
             return;
         }
         let mut done = Done::default();
@@ -254,6 +244,9 @@ impl Writer {
         }
         if let Some((routes, after)) = self.unpark.last() {
             done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
+        }
+        if self.removal.is_due() {
+            done.removed = Some(self.removal.step(&group, wall_ms(), &mut done.moved)?);
         }
         apply::count(&group, &done.moved)?;
         group.commit()
@@ -296,6 +289,9 @@ impl Writer {
         for (settle, ended) in batch.settles.drain(..).zip(done.ended) {
             self.settled(settle, ended);
         }
+        if let Some(removed) = done.removed {
+            self.removed(removed);
+        }
         if let Some(after) = done.unpark {
             self.leases.behind();
             let step = self.unpark.pop().zip(after);
@@ -315,6 +311,14 @@ impl Writer {
             }
             let _gone = again.reply.send(made);
         }
+    }
+
+    /// Old events are gone, and so are their bodies' files soon.
+    fn removed(&mut self, removed: Removed) {
+        self.removal.stepped(&removed);
+        self.metrics.events_removed.inc_by(removed.events);
+        self.metrics.ledger_bytes.set(i64::try_from(removed.used).unwrap_or(i64::MAX));
+        self.sweeper.remove(removed.files);
     }
 
     /// A lease has come to its end, or goes back to whoever had it.

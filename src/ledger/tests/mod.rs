@@ -9,6 +9,7 @@ mod model;
 mod opening;
 mod parking;
 mod reading;
+mod retention;
 mod room;
 mod searching;
 
@@ -25,8 +26,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Sameness,
-    Settlement,
+    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Retention,
+    Sameness, Settlement,
 };
 use crate::clock::wall_ms;
 use crate::delivery::{Next, Outcome};
@@ -36,6 +37,14 @@ use crate::verify::{Request, Scheme, Verifier};
 
 /// How long anything may take that a test waits for. Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything is kept.
+const FOREVER: Retention = Retention {
+    done: Duration::MAX,
+    dead: Duration::MAX,
+    unrouted: Duration::MAX,
+    bytes: u64::MAX,
+};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -159,6 +168,7 @@ fn options(data: &Path) -> Options {
         dedupe_window: HOUR,
         dedupe_memory: 1 << 20,
         min_free: 0,
+        retention: FOREVER,
         longest_wait: HOUR,
     }
 }
