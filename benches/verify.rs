@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use hookyard::config::presets;
-use hookyard::verify::{Request, Scheme, Verifier, Window};
+use hookyard::verify::{Givens, Request, Scheme, Verifier, Window};
 use http::{HeaderMap, Method};
 
 const NOW_MS: i64 = 1_760_000_000_000;
@@ -31,7 +31,8 @@ const PRESETS: [&str; 14] = [
 
 fn verifier(name: &str) -> Verifier {
     let spec = &presets::find(name).expect("a preset").scheme.spec;
-    let scheme = Scheme::new(spec, Some("https://hooks.example.com/in")).expect("a scheme");
+    let givens = Givens { public_url: Some("https://hooks.example.com/in"), ..Givens::default() };
+    let scheme = Scheme::new(spec, &givens).expect("a scheme");
     let secret = scheme.secret("whsec_c2VjcmV0IGtleSBvZiAzMiBieXRlcyBsZW5ndGg=", Window::default());
     Verifier::new(scheme, vec![secret.expect("a secret")]).expect("a verifier")
 }

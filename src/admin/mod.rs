@@ -2,6 +2,7 @@
 
 mod guard;
 mod handlers;
+mod handover;
 mod openapi;
 mod query;
 mod questions;
@@ -18,6 +19,7 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::handover::Handovers;
 use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
 use crate::reload::Asker;
@@ -38,6 +40,8 @@ pub struct Admin {
     pub guard: Arc<ArcSwap<Guard>>,
     /// Where reloads are asked for.
     pub reload: Asker,
+    /// Secrets that senders hand over.
+    pub handovers: Arc<Handovers>,
     /// The events.
     pub ledger: Ledger,
     /// Sources, routes and handlers.
@@ -58,6 +62,12 @@ impl Admin {
         match (path, &head.method) {
             (RELOAD, &Method::POST) => return self.reload().await,
             (RELOAD, _) => return not_allowed("POST"),
+            (path, method) if let Some(ask) = handover::Ask::of(path) => {
+                return match *method {
+                    Method::POST => self.hand_over(ask, head.uri.query().unwrap_or_default()),
+                    _ => not_allowed("POST"),
+                };
+            }
             (_, &Method::GET | &Method::HEAD) => {}
             _ => return not_allowed("GET, HEAD"),
         }
