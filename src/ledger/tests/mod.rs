@@ -5,6 +5,7 @@ mod failure;
 mod inbox;
 mod layout;
 mod leasing;
+mod measure;
 mod model;
 mod opening;
 mod parking;
@@ -81,6 +82,11 @@ impl Store {
 
     /// What is left when the process is killed now: the files as they are, opened elsewhere.
     fn crash(self) -> Self {
+        Self::open(self.copy(), HOUR)
+    }
+
+    /// A copy of the files as they are.
+    fn copy(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
         // The writer cannot go on meanwhile; what it has not committed is lost.
         let still = self.db();
@@ -95,7 +101,7 @@ impl Store {
         // Its index of the log is memory shared between processes, and goes with the last of them.
         fs::remove_file(copy.path().join("ledger.db-shm")).unwrap();
         drop(still);
-        Self::open(copy, HOUR)
+        copy
     }
 
     fn path(&self, name: &str) -> PathBuf {
