@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, Diagnostics, Server};
+use crate::config::{Config, Diagnostics, Server, presets};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{self, Cache, Compiler, Job, Outside, Slots};
 use crate::handover::Handovers;
@@ -29,6 +29,7 @@ use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
+use crate::refused::Refused;
 use crate::reload::{self, Asker};
 use crate::route::Route;
 use crate::server::body::Rate;
@@ -80,11 +81,12 @@ impl App {
         let metrics = Metrics::new()?;
         let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
+        let refused = Arc::<Refused>::default();
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
         let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
         let handovers = Arc::new(Handovers::new(&server.data));
         let current = Current::default();
-        let parts = Parts { handovers, ledger, current, slots, guard, metrics, outside };
+        let parts = Parts { handovers, ledger, current, slots, guard, refused, metrics, outside };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -139,6 +141,7 @@ struct Parts {
     current: Current,
     slots: Slots,
     guard: Arc<ArcSwap<Guard>>,
+    refused: Arc<Refused>,
     metrics: Metrics,
     outside: Arc<Outside>,
 }
@@ -175,6 +178,7 @@ impl Parts {
             handovers: self.handovers.clone(),
             reload,
             peers: Peers::new(server.refusal_limit),
+            refused: self.refused.clone(),
             metrics: self.metrics.clone(),
         });
         let limits = Limits {
@@ -197,6 +201,8 @@ impl Parts {
             handovers: self.handovers.clone(),
             ledger: self.ledger.clone(),
             current: self.current.clone(),
+            refused: self.refused.clone(),
+            presets: presets::all().map(|preset| (&*preset.name, &preset.scheme.spec)).collect(),
             metrics: self.metrics.clone(),
         });
         let answer = move |request, _peer| admin.clone().answer(request);

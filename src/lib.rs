@@ -25,6 +25,7 @@ pub mod network;
 pub mod outbox;
 pub mod pointer;
 pub mod quota;
+pub mod refused;
 pub mod reload;
 pub mod route;
 pub mod server;

@@ -81,7 +81,8 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     }
 }
 
-fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Source> {
+/// The source of that name.
+pub(super) fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Source> {
     let found = config.sources.iter().find(|source| *source.name == *name);
     found.with_context(|| {
         let names: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();

@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("delivery", 3),
     ("condition", 3),
     ("event", 2),
+    ("refused", 2),
     ("keys", 2),
     ("verify", 1),
     ("fetch", 1),

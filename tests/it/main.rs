@@ -31,6 +31,7 @@ mod openapi;
 mod outcomes;
 mod peers;
 mod privacy;
+mod refused;
 mod reload;
 mod reload_config;
 mod reload_often;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::senders::Sending;
+use crate::senders::{Sending, hotglue};
 use crate::wat;
 use crate::yard::{Yard, wait};
 
@@ -14,6 +14,9 @@ const CONFIG: &str = r#"
 [sources.a]
 scheme = { kind = "none" }
 event_type = { pointer = "/type" }
+[sources.h]
+scheme = "hotglue"
+secrets = [{ value = "hush" }]
 [sources.waiting]
 [sources.waiting.scheme]
 kind = "hmac"
@@ -51,6 +54,7 @@ fn yard() -> (Yard, Vec<String>) {
         let answer = Sending::new("/hooks/a", format!(r#"{{"type":"{kind}"}}"#)).to(&yard);
         answer.json()["id"].as_str().unwrap().to_owned()
     });
+    assert_eq!(hotglue("another", "{}").at("/hooks/h?a=1").to(&yard).status, 401);
     let binary = Sending::new("/hooks/a", b"\xff").to(&yard).json()["id"].clone();
     wait("the first attempts", || {
         let page = yard.ask("/api/v1/events").json();
@@ -123,6 +127,7 @@ fn every_answer_is_as_the_document_says() {
         for (method, described) in methods.as_object().unwrap() {
             for id in ids {
                 let path = path.replace("{id}", id).replace("{source}", "waiting");
+                let path = path.replace("{name}", "h");
                 let answer = yard.admin_request(&method.to_uppercase(), &path, &json);
                 let described = &described["responses"][answer.status.to_string()]["content"];
                 assert_eq!(answer.status, 200, "{path}: {answer:?}");
@@ -142,6 +147,7 @@ fn every_refusal_is_as_the_document_says() {
         ("/api/v1/events?state=gone", "/api/v1/events", 400),
         ("/api/v1/events/evt_1", "/api/v1/events/{id}", 404),
         ("/api/v1/events/evt_1/why", "/api/v1/events/{id}/why", 404),
+        ("/api/v1/sources/gone/refused", "/api/v1/sources/{name}/refused", 404),
         ("/api/v1/dead-letters?cursor=x", "/api/v1/dead-letters", 400),
     ] {
         let answer = yard.ask(path);

@@ -42,6 +42,11 @@ impl Sending {
         Self { body: body.as_ref().to_owned(), ..self }
     }
 
+    /// Posted to that path and query.
+    pub fn at(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self.clone() }
+    }
+
     pub fn header(&self, name: &str) -> &str {
         &self.headers.iter().find(|(known, _)| known == name).unwrap().1
     }

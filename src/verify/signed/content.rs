@@ -33,6 +33,15 @@ pub(super) enum Piece<'a> {
     Secret,
 }
 
+/// The text in one piece, without the secret.
+pub(super) fn bare(content: &[Piece<'_>]) -> Vec<u8> {
+    let pieces = content.iter().map(|piece| match piece {
+        Piece::Bytes(bytes) => bytes.as_ref(),
+        Piece::Secret => &[],
+    });
+    pieces.collect::<Vec<_>>().concat()
+}
+
 /// What a template may refer to.
 pub(super) struct Terms<'a> {
     pub timestamp: Option<&'a Place>,

@@ -1,9 +1,10 @@
 //! The keys of a source, one for each secret, and the comparison.
 
-use super::content::Piece;
+use super::content::{Piece, bare};
 use super::public_key::PublicKey;
 use super::spec::{Algorithm, Digest};
 use crate::verify::secret::Family;
+use crate::verify::trace;
 use crate::verify::{Refusal, Secret, SecretError, Unsignable};
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
@@ -66,6 +67,11 @@ impl Keyring {
         secrets.into_iter().map(bind).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The secrets, in their order.
+    pub(in crate::verify) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter().map(|key| &key.secret)
+    }
+
     pub(super) fn has(&self, family: Family) -> bool {
         self.0.iter().any(|key| key.secret.family() == family)
     }
@@ -78,10 +84,14 @@ impl Keyring {
         signatures: &[Offered],
         now_unix_ms: i64,
     ) -> Result<usize, Refusal> {
+        // Schemes with public keys have no `{secret}`.
         let message = OnceCell::new();
-        let in_force = |(_, key): &(usize, &Bound)| key.is_in_force(now_unix_ms);
         let mut verdict = Err(Refusal::NoSecretInForce);
-        for (index, key) in self.0.iter().enumerate().filter(in_force) {
+        for (index, key) in self.0.iter().enumerate() {
+            if !key.is_in_force(now_unix_ms) {
+                trace::tell(|| key.secret.step(index, false, false));
+                continue;
+            }
             let of_its_family =
                 signatures.iter().filter(|offered| offered.family == key.secret.family());
             let offered = of_its_family.map(|offered| offered.bytes.as_slice());
@@ -91,10 +101,11 @@ impl Keyring {
                     offered.fold(Choice::from(0), |hit, offered| hit | offered.ct_eq(&tag)).into()
                 }
                 Key::Public(public) => {
-                    let message = message.get_or_init(|| whole(content));
+                    let message = message.get_or_init(|| bare(content));
                     offered.fold(false, |hit, offered| hit | public.has_signed(message, offered))
                 }
             };
+            trace::tell(|| key.secret.step(index, true, hit));
             verdict = match verdict {
                 Ok(earlier) => Ok(earlier),
                 Err(_) if hit => Ok(index),
@@ -141,15 +152,6 @@ impl Keyring {
             Key::Public(_) => Err(Unsignable::PublicKey),
         }
     }
-}
-
-/// The text in one piece. Only schemes with public keys need it, and they have no `{secret}`.
-fn whole(content: &[Piece<'_>]) -> Vec<u8> {
-    let pieces = content.iter().map(|piece| match piece {
-        Piece::Bytes(bytes) => bytes.as_ref(),
-        Piece::Secret => &[],
-    });
-    pieces.collect::<Vec<_>>().concat()
 }
 
 impl Bound {

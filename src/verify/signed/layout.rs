@@ -1,6 +1,6 @@
 //! One family of header names: where it has the signature, and what that signs.
 
-use super::content::{Content, Terms};
+use super::content::{self, Content, Piece, Terms};
 use super::keyring::Keyring;
 use super::signature::Signature;
 use super::spec::{Algorithm, LayoutSpec, SignedSpec};
@@ -8,14 +8,18 @@ use super::timestamp::Timestamp;
 use crate::verify::head::Head;
 use crate::verify::place::{Facts, Place, put};
 use crate::verify::secret::Family;
+use crate::verify::trace::{self, Step};
 use crate::verify::{Refusal, Request, SpecError, Unsignable};
 use http::{HeaderMap, HeaderName, Method};
+use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 #[derive(Debug)]
 pub(super) struct Layout {
     signature: Signature,
     timestamp: Option<Timestamp>,
     content: Content,
+    template: String,
 }
 
 /// How many groups of fields of one request are looked at.
@@ -46,7 +50,7 @@ impl Layout {
             ));
         }
         check_secret(&content, scheme.algorithm)?;
-        Ok(Self { signature, timestamp, content })
+        Ok(Self { signature, timestamp, content, template: spec.content.clone() })
     }
 
     /// Forgets the families that no secret is for.
@@ -109,7 +113,9 @@ impl Layout {
             if let Some(timestamp) = &self.timestamp {
                 timestamp.check(&facts, now_unix_ms)?;
             }
-            keys.matching(&self.content.fill(&facts)?, &signatures, now_unix_ms)
+            let content = self.content.fill(&facts);
+            trace::tell(|| self.step(&content));
+            keys.matching(&content?, &signatures, now_unix_ms)
         })
     }
 
@@ -127,6 +133,28 @@ impl Layout {
             }
         }
         verdict
+    }
+
+    /// The timestamp as the request has it.
+    pub fn timestamp_text(&self, request: &Request) -> Option<String> {
+        let head = Head { headers: &request.headers, target: &request.target };
+        let fields = self.signature.groups(head).ok()?.into_iter().next()?;
+        let facts = Facts { method: &request.method, head, fields, body: &request.body };
+        let place = &self.timestamp.as_ref()?.place;
+        facts.find(place).ok().flatten().map(Cow::into_owned)
+    }
+
+    /// Where the secret is in the signed text, the text's digest may be the signature itself.
+    fn step(&self, content: &Result<Vec<Piece<'_>>, Refusal>) -> Step {
+        let found = match content {
+            Ok(pieces) => {
+                let text = content::bare(pieces);
+                let but = if self.content.has_secret() { " beside the secret" } else { "" };
+                format!("{} bytes{but}, SHA-256 {}", text.len(), hex::encode(Sha256::digest(&text)))
+            }
+            Err(refusal) => refusal.to_string(),
+        };
+        Step::new("signed text", &self.template, found, content.is_ok())
     }
 
     /// Adds what the sender adds: the time, an id wherever one is signed and missing, and the

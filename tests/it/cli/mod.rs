@@ -6,6 +6,7 @@ mod events;
 mod help;
 mod project;
 mod send;
+mod verify;
 
 use std::io::Write;
 use std::process::Stdio;
