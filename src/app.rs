@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server, presets};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Cache, Compiler, Job, Outside, Slots};
+use crate::handler::{Cache, Compiler, Engines, Job, Outside, Slots};
 use crate::handover::Handovers;
 use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
@@ -232,15 +232,14 @@ async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Res
     Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)
 }
 
-/// What makes programs of modules, on an engine with room for all attempts of these threads.
+/// What makes programs of modules, on engines with room for all attempts of these threads.
 fn compiler(server: &Server, threads: usize) -> Result<Compiler> {
     // As many again for attempts that senders wait for.
     let instances = u32::try_from(2 * threads * ATTEMPTS_A_THREAD + TRIALS)?;
     let memory = usize::try_from(server.ceilings.memory)?;
-    let engine = handler::engine(instances, memory)
-        .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
     let cache = Cache::open(&server.data.join(CACHE)).context("cannot keep compiled code")?;
-    Ok(Compiler::new(engine, Some(cache)))
+    Compiler::new(Engines::new(instances, memory), Some(cache))
+        .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))
 }
 
 /// Serves one side: `answer` gets each request and its peer's address.

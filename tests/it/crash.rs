@@ -159,19 +159,25 @@ fn check(yard: &Yard, acked: &Acked) {
     }
 }
 
-#[test]
-fn what_was_answered_survives_kill_9() {
+/// The moments at which a run's rounds are killed, and the rounds' numbers.
+pub fn moments() -> impl Iterator<Item = (u64, Duration)> {
     let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = variable(SEED).unwrap_or(day);
     println!("{SEED}={seed}");
     let mut moment = seed;
+    (0..variable(ROUNDS).unwrap_or(5)).map(move |round| {
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (round, LIFE.mul_f64((moment >> 40) as f64 / (1_u64 << 24) as f64))
+    })
+}
+
+#[test]
+fn what_was_answered_survives_kill_9() {
     let (acks, retries, rejects) = (wat::ack(), wat::ack_at(3), wat::reject("no"));
     let mut yard =
         Yard::start(CONFIG, &[("acks", &acks), ("retries", &retries), ("rejects", &rejects)]);
     let mut acked = Acked::new();
-    for round in 0..variable(ROUNDS).unwrap_or(5) {
-        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let after = LIFE.mul_f64((moment >> 40) as f64 / (1_u64 << 24) as f64);
+    for (round, after) in moments() {
         let posted = crash(&mut yard, round, after);
         yard.run();
         send_again(&yard, posted, &mut acked);
