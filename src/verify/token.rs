@@ -2,11 +2,11 @@
 
 use super::encoding::Encoding;
 use super::head::Head;
-use super::place::{Facts, Place};
+use super::place::{Facts, Place, put};
 use super::trace::{self, Step};
 use super::{Refusal, Request, Secret, SecretError, SecretForm, SpecError, Unsignable, Window};
+use http::Method;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Method};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -149,20 +149,14 @@ impl Token {
     ) -> Result<(), Unsignable> {
         let secret = tokens.0.iter().find(|(secret, _)| secret.window().contains(now_unix_ms));
         let (secret, _) = secret.ok_or(Unsignable::Refused(Refusal::NoSecretInForce))?;
-        let name = match self.places.first() {
-            Some(Place::Header(name)) => name,
-            Some(Place::Query(_)) => return Err(Unsignable::Place("query")),
-            _ => return Err(Unsignable::Place("body")),
-        };
-        let value = match &self.form {
-            Form::Token { prefix } => [prefix.as_bytes(), secret.key()].concat(),
-            Form::Basic => ["Basic ", &Encoding::Base64.encode(secret.key())].concat().into(),
-        };
-        let value = HeaderValue::from_bytes(&value);
-        let mut value = value.map_err(|_| Unsignable::Header(name.clone()))?;
-        value.set_sensitive(true);
-        request.headers.insert(name, value);
-        Ok(())
+        let Some(place) = self.places.first() else { return Err(Unsignable::Place("headers")) };
+        let key = std::str::from_utf8(secret.key()).map_err(|_| Refusal::MalformedSignature)?;
+        match &self.form {
+            Form::Token { prefix } => put(request, place, &[prefix, key].concat()),
+            Form::Basic => {
+                put(request, place, &["Basic ", &Encoding::Base64.encode(key.as_bytes())].concat())
+            }
+        }
     }
 
     /// Takes the token out of a request that was verified: it is the secret itself.

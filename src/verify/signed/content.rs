@@ -97,6 +97,10 @@ impl Content {
         self.0.iter().any(|part| matches!(part, Part::Body(_)))
     }
 
+    pub fn covers_url(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Url(..)))
+    }
+
     pub fn covers_header(&self, name: &HeaderName) -> bool {
         self.places().any(|place| matches!(place, Place::Header(signed) if signed == name))
     }

@@ -6,7 +6,7 @@ use super::signature::Signature;
 use super::spec::{Algorithm, LayoutSpec, SignedSpec};
 use super::timestamp::Timestamp;
 use crate::verify::head::Head;
-use crate::verify::place::{Facts, Place, set_header};
+use crate::verify::place::{Facts, Place, put};
 use crate::verify::secret::Family;
 use crate::verify::trace::{self, Step};
 use crate::verify::{Refusal, Request, SpecError, Unsignable};
@@ -166,29 +166,38 @@ impl Layout {
         id: &str,
         now_unix_ms: i64,
     ) -> Result<(), Unsignable> {
-        let header = self.signature.header()?;
+        let signature_at = self.signature_place()?;
         let now = self.timestamp.as_ref().map(|timestamp| timestamp.write(now_unix_ms));
         let timed = self.timestamp.iter().map(|timestamp| &timestamp.place).zip(now.as_deref());
         let signed = self.content.places().map(|place| (place, id));
         let mut fields: Vec<(&str, &str)> = Vec::new();
         for (place, text) in timed.chain(signed) {
             match place {
-                Place::Header(name) if !request.headers.contains_key(name) => {
-                    set_header(request, name, text)?;
-                }
-                Place::Field(key) if !fields.iter().any(|(known, _)| known == key) => {
-                    fields.push((key, text));
-                }
-                // What the query and the body hold is the caller's.
-                _ => {}
+                Place::Field(key) if fields.iter().any(|(known, _)| known == key) => {}
+                Place::Field(key) => fields.push((key, text)),
+                place if facts(request, Vec::new()).find(place)?.is_some() => {}
+                place => put(request, place, text)?,
             }
         }
-        let head = Head { headers: &request.headers, target: &request.target };
-        let method = &request.method;
-        let facts = Facts { method, head, fields: fields.clone(), body: &request.body };
-        let tag = keys.sign(&self.content.fill(&facts)?, now_unix_ms)?;
-        set_header(request, header, &self.signature.write(&tag, &fields))
+        let content = self.content.fill(&facts(request, fields.clone()))?;
+        let tag = keys.sign(&content, now_unix_ms)?;
+        put(request, &signature_at, &self.signature.write(&tag, &fields))
     }
+
+    /// Where a sender writes the signature: not into what it signs.
+    fn signature_place(&self) -> Result<Place, Unsignable> {
+        match self.signature.place() {
+            Some(Place::Body(_)) if self.content.covers_body() => Err(Unsignable::Place("body")),
+            Some(Place::Query(_)) if self.content.covers_url() => Err(Unsignable::Place("query")),
+            Some(place) => Ok(place),
+            None => Err(Unsignable::Place("headers")),
+        }
+    }
+}
+
+fn facts<'a>(request: &'a Request, fields: Vec<(&'a str, &'a str)>) -> Facts<'a> {
+    let head = Head { headers: &request.headers, target: &request.target };
+    Facts { method: &request.method, head, fields, body: &request.body }
 }
 
 /// A plain digest proves nothing without the secret in it, and a public key is no secret.

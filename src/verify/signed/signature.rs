@@ -8,7 +8,7 @@ use crate::verify::head::Head;
 use crate::verify::place::{Facts, Place, header_name};
 use crate::verify::secret::Family;
 use crate::verify::trace::{self, Step};
-use crate::verify::{Encoding, Refusal, SpecError, Unsignable};
+use crate::verify::{Encoding, Refusal, SpecError};
 use http::HeaderName;
 use std::borrow::Cow;
 use std::fmt;
@@ -116,13 +116,17 @@ impl Signature {
         self.headers().map(HeaderName::as_str).chain(query)
     }
 
-    /// The header that a sender writes the signature into.
-    pub fn header(&self) -> Result<&HeaderName, Unsignable> {
-        let place = if self.is_in_body() { "body" } else { "query" };
-        self.headers().next().ok_or(Unsignable::Place(place))
+    /// Where a sender writes it.
+    pub fn place(&self) -> Option<Place> {
+        match &self.source {
+            Source::Whole { places, .. } => places.first().cloned(),
+            Source::Fields { headers, .. } | Source::List { headers, .. } => {
+                headers.first().cloned().map(Place::Header)
+            }
+        }
     }
 
-    /// That header's value: the signature, with `fields` before it in a `kv` header.
+    /// What stands there: the signature, with `fields` before it in a `kv` header.
     pub fn write(&self, tag: &Offered, fields: &[(&str, &str)]) -> String {
         let look = self.looks.iter().find(|look| look.family == tag.family);
         let label = look.and_then(|look| look.labels.first()).map_or("", String::as_str);

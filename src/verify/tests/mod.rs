@@ -2,8 +2,10 @@
 
 mod aliases;
 mod keys;
+mod pitfalls;
 mod properties;
 mod rules;
+mod shapes;
 mod signing;
 mod tokens;
 

@@ -17,6 +17,7 @@ pub struct Vector {
     /// The preset that it is for, if there is one.
     provider: String,
     valid: bool,
+    origin: String,
     method: String,
     url: Option<String>,
     headers: Vec<(String, String)>,
@@ -41,19 +42,18 @@ const NOT_OF_THE_PRESET: [&str; 2] = ["hubspot-v3-ms-read-as-s", "adyen-key-as-a
 /// The longest tolerance that router.toml takes, in seconds.
 const LONGEST_TOLERANCE: u64 = 7 * 86_400;
 
-/// All vectors of a file in `tests/fixtures/signatures`.
-pub fn read(file: &str) -> Vec<Vector> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(file);
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// Those of RFCs, documentation and test suites, as far as there is something to judge them by.
-pub fn published() -> &'static [Vector] {
+/// All vectors of `tests/fixtures/signatures`, as far as there is something to judge them by.
+pub fn all() -> &'static [Vector] {
     static VECTORS: OnceLock<Vec<Vector>> = OnceLock::new();
     VECTORS.get_or_init(|| {
-        let vectors = read("vectors.json").into_iter().chain(read("code.json"));
-        vectors.filter(Vector::can_be_judged).collect()
+        let files = ["vectors.json", "code.json", "sdk.json"].into_iter();
+        files.flat_map(read).filter(Vector::can_be_judged).collect()
     })
+}
+
+fn read(file: &str) -> Vec<Vector> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(file);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 impl Vector {
@@ -65,6 +65,13 @@ impl Vector {
         if self.has_preset() && !NOT_OF_THE_PRESET.contains(&&*self.id) {
             self.agree(&format!("{:?}", self.provider), "preset");
         }
+    }
+
+    /// The preset that it proves, if it comes from the provider itself.
+    pub fn proves(&self) -> Option<&str> {
+        let own =
+            matches!(&*self.origin, "provider-docs" | "provider-sdk" | "provider-sdk-test" | "rfc");
+        (self.valid && own).then_some(&*self.provider)
     }
 
     fn can_be_judged(&self) -> bool {
