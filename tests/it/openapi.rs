@@ -1,6 +1,6 @@
 //! The OpenAPI document, held against what the admin side answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -180,9 +180,15 @@ fn every_parameter_of_the_document_is_one_that_is_known() {
 #[test]
 fn every_path_in_the_admin_sides_source_is_in_the_document() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
-    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-    let paths: Value = serde_json::from_str(&read("openapi/paths.json")).unwrap();
-    let known: BTreeSet<&String> = paths.as_object().unwrap().keys().collect();
+    let paths = |name: &str| {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        serde_json::from_str::<BTreeMap<String, Value>>(&text).unwrap()
+    };
+    let known: BTreeSet<String> = ["openapi/events.json", "openapi/operation.json"]
+        .into_iter()
+        .flat_map(paths)
+        .map(|(path, _)| path)
+        .collect();
     let mut seen = 0;
     for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.extension().is_none_or(|end| end != "rs") {
@@ -191,7 +197,7 @@ fn every_path_in_the_admin_sides_source_is_in_the_document() {
         let text = fs::read_to_string(&entry).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for path in code.split('"').filter(|text| text.starts_with("/api/v1/")) {
-            assert!(known.contains(&path.to_owned()), "{path} of {}", entry.display());
+            assert!(known.contains(path), "{path} of {}", entry.display());
             seen += 1;
         }
     }
