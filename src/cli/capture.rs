@@ -202,4 +202,15 @@ mod tests {
             assert!(matches!(read(bytes), Err(CaptureError::Headers(_))), "{bytes:?}");
         }
     }
+
+    #[test]
+    fn fuzzed_captures_are_requests_or_told_why_not() {
+        crate::fuzz::fuzz("capture", |input| match read(input) {
+            Ok(Capture { request, .. }) => {
+                assert!(request.body.len() <= input.len());
+                assert!(request.target.starts_with(['/', '*', '?']), "{}", request.target);
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        });
+    }
 }
