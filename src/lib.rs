@@ -15,6 +15,8 @@ pub mod effects;
 pub mod event;
 pub mod fetch;
 pub mod form;
+#[cfg(test)]
+mod fuzz;
 pub mod handler;
 pub mod handover;
 pub mod ingress;

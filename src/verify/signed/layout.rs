@@ -50,6 +50,7 @@ impl Layout {
             ));
         }
         check_secret(&content, scheme.algorithm)?;
+        check_apart(&content, &signature)?;
         Ok(Self { signature, timestamp, content, template: spec.content.clone() })
     }
 
@@ -198,6 +199,16 @@ impl Layout {
 fn facts<'a>(request: &'a Request, fields: Vec<(&'a str, &'a str)>) -> Facts<'a> {
     let head = Head { headers: &request.headers, target: &request.target };
     Facts { method: &request.method, head, fields, body: &request.body }
+}
+
+/// Refuses a content that would have to hold its own signature.
+fn check_apart(content: &Content, signature: &Signature) -> Result<(), SpecError> {
+    let mut own = signature.headers().cloned().map(Place::Header).chain(signature.place());
+    if own.any(|own| content.places().any(|place| *place == own)) {
+        let problem = "the place of the signature cannot be part of what is signed";
+        return Err(SpecError::new("content", problem));
+    }
+    Ok(())
 }
 
 /// A plain digest proves nothing without the secret in it, and a public key is no secret.

@@ -242,4 +242,16 @@ mod tests {
             &["", "Thu 07 Sep 2017 06:30:04 UTC", "Sun, 06 Nov 1994 08:49:60 GMT"],
         );
     }
+
+    #[test]
+    fn fuzzed_times_are_read_as_they_are_written() {
+        crate::fuzz::fuzz("time", |input| {
+            let text = &String::from_utf8_lossy(input);
+            for name in TimeFormat::NAMES {
+                let format = TimeFormat::from_name(name).unwrap();
+                let Some(at) = format.parse(text).filter(|at| *at >= 0) else { continue };
+                assert_eq!(format.parse(&format.write(at)), Some(at), "{name}");
+            }
+        });
+    }
 }

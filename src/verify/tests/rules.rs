@@ -358,6 +358,7 @@ fn a_description_that_cannot_hold_names_its_field() {
         "require_headers"
     );
     assert_eq!(field(&with_layout(whole("", ""), "{url}", None)), "public_url");
+    assert_eq!(field(&with_layout(whole("", ""), "{header:X-Sig}{body}", None)), "content");
 }
 
 #[test]

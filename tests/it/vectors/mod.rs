@@ -1,8 +1,10 @@
 //! Examples from RFCs, providers' documentation and the test suites of their libraries, and
 //! requests that providers' libraries accept (`tests/fixtures/signatures/sdk/make.mjs`), each a
-//! test of its own: judged by the preset and by the scheme as a user would describe it.
+//! test of its own: captured requests that `hookyard verify` judges by the preset and by the scheme
+//! as a user would describe it.
 
 mod judge;
+mod posted;
 
 use std::collections::BTreeSet;
 
@@ -279,6 +281,7 @@ vectors! {
     sendgrid_sdk_bad_payload,
     sendgrid_sdk_bad_timestamp,
     shopify_tampered,
+    sinch_sdk,
     slack_docs,
     slack_empty_secret,
     slack_expired,
