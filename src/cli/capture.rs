@@ -89,7 +89,9 @@ fn headers(fields: &[u8]) -> Result<HeaderMap, CaptureError> {
 
 /// The body as its headers frame it; a capture may have it framed or not.
 fn framed(headers: &HeaderMap, rest: &[u8], steps: &mut Vec<Step>) -> Vec<u8> {
-    let is_chunked = headers.get(TRANSFER_ENCODING).is_some_and(|value| value == "chunked");
+    let is_chunked = headers
+        .get(TRANSFER_ENCODING)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if is_chunked && let Some(body) = dechunked(rest) {
         return body;
     }
@@ -171,6 +173,7 @@ mod tests {
                 "the body",
                 vec![],
             ),
+            ("transfer-encoding: Chunked\n\n3\r\nthe\r\n0\r\n\r\n", "the", vec![]),
             ("transfer-encoding: chunked\n\nthe body", "the body", vec![]),
             ("\nthe body", "the body", vec![]),
         ] {

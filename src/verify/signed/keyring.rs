@@ -34,8 +34,9 @@ enum Key {
 enum State {
     HmacSha1(Hmac<Sha1>),
     HmacSha256(Hmac<Sha256>),
-    HmacSha384(Hmac<Sha384>),
-    HmacSha512(Hmac<Sha512>),
+    /// SHA-384 and SHA-512, for which few processors have instructions: ring's assembly is faster.
+    /// For the others the `sha1` and `sha2` crates use the processor's own.
+    HmacWide(ring::hmac::Context),
     Sha1(Sha1),
     Sha256(Sha256),
     Sha384(Sha384),
@@ -179,9 +180,13 @@ impl State {
         match digest {
             Digest::Sha1 => Self::HmacSha1(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
             Digest::Sha256 => Self::HmacSha256(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Digest::Sha384 => Self::HmacSha384(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Digest::Sha512 => Self::HmacSha512(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
+            Digest::Sha384 => Self::wide(ring::hmac::HMAC_SHA384, key),
+            Digest::Sha512 => Self::wide(ring::hmac::HMAC_SHA512, key),
         }
+    }
+
+    fn wide(digest: ring::hmac::Algorithm, key: &[u8]) -> Self {
+        Self::HmacWide(ring::hmac::Context::with_key(&ring::hmac::Key::new(digest, key)))
     }
 
     fn hash(digest: Digest) -> Self {
@@ -208,8 +213,7 @@ impl State {
         match self {
             Self::HmacSha1(mac) => mac.update(bytes),
             Self::HmacSha256(mac) => mac.update(bytes),
-            Self::HmacSha384(mac) => mac.update(bytes),
-            Self::HmacSha512(mac) => mac.update(bytes),
+            Self::HmacWide(mac) => mac.update(bytes),
             Self::Sha1(hash) => hash.update(bytes),
             Self::Sha256(hash) => hash.update(bytes),
             Self::Sha384(hash) => hash.update(bytes),
@@ -221,8 +225,7 @@ impl State {
         match self {
             Self::HmacSha1(mac) => mac.finalize().into_bytes().to_vec(),
             Self::HmacSha256(mac) => mac.finalize().into_bytes().to_vec(),
-            Self::HmacSha384(mac) => mac.finalize().into_bytes().to_vec(),
-            Self::HmacSha512(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::HmacWide(mac) => mac.sign().as_ref().to_vec(),
             Self::Sha1(hash) => hash.finalize().to_vec(),
             Self::Sha256(hash) => hash.finalize().to_vec(),
             Self::Sha384(hash) => hash.finalize().to_vec(),

@@ -281,6 +281,7 @@ vectors! {
     sendgrid_sdk_bad_payload,
     sendgrid_sdk_bad_timestamp,
     shopify_tampered,
+    sinch_sdk,
     slack_docs,
     slack_empty_secret,
     slack_expired,
