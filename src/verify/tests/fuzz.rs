@@ -70,3 +70,30 @@ fn fuzzed_tokens_are_the_secret_or_refused() {
         }
     });
 }
+
+#[test]
+fn fuzzed_bodies_are_signed_as_they_are_verified() {
+    let givens = Givens { public_url: Some("https://h.example/in/"), ..Givens::default() };
+    let codes = code::Code::NAMES.iter().map(|name| code::Code::from_name(name).unwrap());
+    let codes = codes.map(|code| {
+        let scheme = || Scheme::new(&Spec::Code(code), &givens).unwrap();
+        (code, bind(scheme(), &["6b6579"]), bind(scheme(), &["6b657a"]))
+    });
+    let codes: Vec<_> = codes.collect();
+    fuzz("code", |input| {
+        let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+        let (content_type, body) = input.split_at(end);
+        let Ok(content_type) = HeaderValue::from_bytes(content_type) else { return };
+        let mut bare = request(&[], body.get(1..).unwrap_or_default());
+        bare.headers.insert(http::header::CONTENT_TYPE, content_type);
+        bare.target = "/in/?a=b%20c&a".into();
+        for (code, right, wrong) in &codes {
+            let mut request = bare.clone();
+            assert!(right.verify(bare.clone(), NOW_MS).is_err(), "{code:?}");
+            if right.sign(&mut request, "id", NOW_MS).is_ok() {
+                assert!(check(wrong, request.clone(), NOW_MS).is_err(), "{code:?}");
+                assert_eq!(check(right, request, NOW_MS), Ok(0), "{code:?}");
+            }
+        }
+    });
+}
