@@ -24,6 +24,8 @@ enum Part {
     /// The public URL; the request's query follows.
     Url(String, UrlTransform),
     At(Place),
+    /// The same in small letters.
+    Lower(Place),
 }
 
 /// A stretch of the signed text.
@@ -88,7 +90,7 @@ impl Content {
 
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         self.0.iter().filter_map(|part| match part {
-            Part::At(place) => Some(place),
+            Part::At(place) | Part::Lower(place) => Some(place),
             _ => None,
         })
     }
@@ -105,8 +107,10 @@ impl Content {
         self.places().any(|place| matches!(place, Place::Header(signed) if signed == name))
     }
 
+    /// Whether what stands there is signed as it is: in small letters only, it is not.
     pub fn covers(&self, place: &Place) -> bool {
-        self.places().any(|signed| signed == place) || (place.is_in_body() && self.covers_body())
+        let is_signed = |part: &Part| matches!(part, Part::At(signed) if signed == place);
+        self.0.iter().any(is_signed) || (place.is_in_body() && self.covers_body())
     }
 
     /// The text as this request's sender signed it.
@@ -134,6 +138,7 @@ impl Part {
                 })
             }
             Self::At(place) => facts.need(place)?,
+            Self::Lower(place) => Cow::Owned(facts.need(place)?.to_ascii_lowercase()),
             Self::Body(BodyTransform::None) => return Ok(Piece::Bytes(Cow::Borrowed(facts.body))),
             Self::Body(BodyTransform::Sha256Hex) => {
                 Cow::Owned(hex::encode(Sha256::digest(facts.body)))
@@ -172,6 +177,7 @@ impl Terms<'_> {
             },
             ("header", Some(name)) => Place::header(FIELD, name).map(Part::At),
             ("query", Some(key)) => Place::query(FIELD, key).map(Part::At),
+            ("query_lower", Some(key)) => Place::query(FIELD, key).map(Part::Lower),
             ("body", Some(pointer)) => Place::body(FIELD, pointer).map(Part::At),
             ("field", Some(key)) if self.has_fields => Place::field(FIELD, key).map(Part::At),
             ("field", Some(_)) => {
@@ -181,7 +187,8 @@ impl Terms<'_> {
                 FIELD,
                 format!(
                     "`{{{term}}}` is unknown; there are {{body}}, {{timestamp}}, {{url}}, {{method}}, {{secret}}, \
-                     {{header:NAME}}, {{field:KEY}}, {{body:/POINTER}} and {{query:KEY}}"
+                     {{header:NAME}}, {{field:KEY}}, {{body:/POINTER}}, {{query:KEY}} and \
+                     {{query_lower:KEY}}"
                 ),
             )),
         }
