@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::wat;
+use crate::ends;
 use crate::yard::{Answer, Yard, hotglue_signature, post, wait};
 
 /// How many crashes, instead of a few.
@@ -28,24 +28,8 @@ const LIFE: Duration = Duration::from_millis(400);
 /// Bodies that are posted again after each crash, of those that were answered.
 const AGAIN: usize = 20;
 
-const SECRET: &str = "a secret of the tests";
-const CONFIG: &str = r#"
-[sources.hotglue]
-scheme = "hotglue"
-secrets = [{ value = "a secret of the tests" }]
-
-[[routes]]
-source = "hotglue"
-handler = "acks"
-
-[[routes]]
-source = "hotglue"
-handler = "retries"
-
-[[routes]]
-source = "hotglue"
-handler = "rejects"
-
+/// A source whose senders wait, beside the one that [`ends`] has.
+const WAITING: &str = r#"
 [sources.waits]
 scheme = "hotglue"
 secrets = [{ value = "a secret of the tests" }]
@@ -71,7 +55,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 fn send(to: SocketAddr, body: &str) -> std::io::Result<Answer> {
-    let signature = hotglue_signature(SECRET, body.as_bytes());
+    let signature = hotglue_signature(ends::SECRET, body.as_bytes());
     let path = if is_awaited(body) { "/hooks/waits" } else { "/hooks/hotglue" };
     post(to, path, &[("x-hub-signature", &signature)], body.as_bytes())
 }
@@ -173,9 +157,11 @@ pub fn moments() -> impl Iterator<Item = (u64, Duration)> {
 
 #[test]
 fn what_was_answered_survives_kill_9() {
-    let (acks, retries, rejects) = (wat::ack(), wat::ack_at(3), wat::reject("no"));
-    let mut yard =
-        Yard::start(CONFIG, &[("acks", &acks), ("retries", &retries), ("rejects", &rejects)]);
+    let plugins = ends::plugins();
+    let mut yard = Yard::start(
+        &(ends::CONFIG.to_owned() + WAITING),
+        &plugins.each_ref().map(|(name, text)| (*name, &**text)),
+    );
     let mut acked = Acked::new();
     for (round, after) in moments() {
         let posted = crash(&mut yard, round, after);

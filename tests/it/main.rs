@@ -13,6 +13,7 @@ mod disk;
 mod duplicates;
 mod effects;
 mod egress;
+mod ends;
 mod events_api;
 mod floods;
 mod full_disk;

@@ -120,6 +120,30 @@ pub fn standard(
         .with(&format!("{names}-signature"), format!("v1,{tag}"))
 }
 
+/// A source that is named as its preset.
+pub fn source(preset: &str, secret: &str) -> String {
+    format!("[sources.{preset}]\nscheme = \"{preset}\"\nsecrets = [{{ value = \"{secret}\" }}]\n")
+}
+
+/// The source `acme`, which is told how [`acme`] signs; `more` is what else it says.
+pub fn acme_source(secret: &str, more: &str) -> String {
+    format!(
+        r#"
+[sources.acme]
+path = "/in/acme"
+secrets = [{{ value = "{secret}" }}]
+{more}
+[sources.acme.scheme]
+kind = "hmac"
+digest = "sha256"
+encoding = "hex"
+content = "{{timestamp}}.{{body}}"
+signature = {{ header = "X-Acme-Signature", prefix = "v1=" }}
+timestamp = {{ header = "X-Acme-Timestamp", format = "unix" }}
+"#
+    )
+}
+
 /// As the sender `acme` of the contract's example signs.
 pub fn acme(secret: &str, at: u64, body: impl AsRef<[u8]>) -> Sending {
     let content = format!("{at}.");

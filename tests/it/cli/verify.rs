@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::senders::{Sending, acme, github, hotglue, now};
+use crate::senders::{Sending, acme, acme_source, github, hotglue, now};
 use crate::yard::Yard;
 
 const SOURCES: &str = r#"
@@ -17,19 +17,13 @@ scheme = "gitlab"
 secrets = [{ value = "hush token" }]
 [sources.open]
 scheme = { kind = "none" }
-[sources.acme]
-path = "/in/acme"
-secrets = [{ value = "hush one" }]
-[sources.acme.scheme]
-kind = "hmac"
-digest = "sha256"
-encoding = "hex"
-content = "{timestamp}.{body}"
-signature = { header = "X-Acme-Signature", prefix = "v1=" }
-timestamp = { header = "X-Acme-Timestamp", format = "unix" }
 "#;
 
 const BODY: &str = "{\"status\": \"JOB_COMPLETED\"}";
+
+fn yard() -> Yard {
+    Yard::new(&(SOURCES.to_owned() + &acme_source("hush one", "")))
+}
 
 fn verify(yard: &Yard, source: &str, sending: &Sending, more: &[&str]) -> super::Ran {
     let arguments = [&["verify", source, "--request", "-"], more].concat();
@@ -40,7 +34,7 @@ fn verify(yard: &Yard, source: &str, sending: &Sending, more: &[&str]) -> super:
 
 #[test]
 fn a_request_that_is_signed_right_is_verified_step_by_step() {
-    let yard = Yard::new(SOURCES);
+    let yard = yard();
     let ran = verify(&yard, "hotglue", &hotglue("hush two", BODY), &[]);
     assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{ran:?}");
     for part in [
@@ -62,7 +56,7 @@ fn a_request_that_is_signed_right_is_verified_step_by_step() {
 
 #[test]
 fn a_request_that_is_signed_wrong_is_refused_with_its_likely_cause() {
-    let yard = Yard::new(SOURCES);
+    let yard = yard();
     let bare = github("hush three", "1", BODY).header("x-hub-signature-256").replace("sha256=", "");
     for (source, sending, likely) in [
         (
@@ -105,7 +99,7 @@ fn a_request_that_is_signed_wrong_is_refused_with_its_likely_cause() {
 
 #[test]
 fn a_capture_is_verified_as_of_its_own_time() {
-    let yard = Yard::new(SOURCES);
+    let yard = yard();
     let old = acme("hush one", 1_600_000_000, BODY);
     for (at, code) in
         [("1600000000", 0), ("1600000300", 0), ("1600000301", 1), ("1599999699", 1), ("-5", 1)]
@@ -127,7 +121,7 @@ fn a_capture_is_verified_as_of_its_own_time() {
 
 #[test]
 fn what_does_not_even_fit_is_told() {
-    let yard = Yard::new(SOURCES);
+    let yard = yard();
     let elsewhere = verify(&yard, "hotglue", &hotglue("hush one", BODY).at("/hooks/hotglu"), &[]);
     assert!(elsewhere.out.contains("FAILS  path\n") && elsewhere.code == Some(0), "{elsewhere:?}");
     let open = verify(&yard, "open", &Sending::new("/hooks/open", BODY), &[]);
