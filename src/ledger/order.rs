@@ -22,15 +22,14 @@ pub fn enter(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<bool>
     Ok(is_first)
 }
 
-/// A delivery is settled: the next of its value goes to the queue, and is given back.
+/// A delivery is settled: the first of its value goes to the queue, and is given back, unless it is
+/// there already. A route that was unordered for a while may have settled one that has no place any
+/// more, while others still have theirs.
 pub fn leave(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<Option<Row>> {
     let (route, key) = (row.route, order.0);
     let sql = "DELETE FROM waiting WHERE route=? AND key=? AND delivery=?";
-    // A route that was unordered for a while may have another first one by now.
-    if db.prepare_cached(sql)?.execute(params![route, key, row.delivery])? == 0 {
-        return Ok(None);
-    }
-    let sql = "UPDATE waiting SET queued=1 WHERE route=?1 AND key=?2 AND delivery=
+    db.prepare_cached(sql)?.execute(params![route, key, row.delivery])?;
+    let sql = "UPDATE waiting SET queued=1 WHERE route=?1 AND key=?2 AND NOT queued AND delivery=
         (SELECT min(delivery) FROM waiting WHERE route=?1 AND key=?2) RETURNING delivery, bytes";
     let mut update = db.prepare_cached(sql)?;
     let mut next = update.query(params![route, key])?;
