@@ -43,6 +43,8 @@ pub struct Group<'a> {
     pub unordered: Option<i64>,
     /// Where removing stands.
     pub removal: &'a Removal,
+    /// The file is about to be closed.
+    pub last: bool,
 }
 
 impl Group<'_> {
@@ -57,6 +59,7 @@ impl Group<'_> {
         done: &mut Done,
     ) -> rusqlite::Result<()> {
         let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        let written = group.total_changes();
         for settle in &batch.settles {
             let ended = effects::settle(&group, settle, self.routes, &mut done.moved)?;
             done.ended.push(ended);
@@ -79,7 +82,10 @@ impl Group<'_> {
             done.removed = Some(self.removal.step(&group, wall_ms(), &mut done.moved)?);
         }
         self.routes.write(&group, &done.moved)?;
-        apply::count(&group, &done.moved, self.stamp)?;
+        // A disk that has nothing to keep is left alone.
+        if self.last || group.total_changes() > written {
+            apply::count(&group, &done.moved, self.stamp)?;
+        }
         group.commit()
     }
 

@@ -247,7 +247,8 @@ impl Writer {
 
     fn commit(&mut self, mut batch: Batch) {
         let Some(db) = self.disk.db() else { return self.put_off(batch) };
-        if batch.is_empty() && self.unordered.is_empty() && !self.removal.is_due() {
+        let is_idle = batch.is_empty() && self.unordered.is_empty() && !self.removal.is_due();
+        if is_idle && !batch.last {
             return;
         }
         let mut done = Done::default();
@@ -257,6 +258,7 @@ impl Writer {
             stamp: self.stamps.now(),
             unordered: self.unordered.last().copied(),
             removal: &self.removal,
+            last: batch.last,
         };
         match group.commit(db, &batch, &mut done) {
             Ok(()) => self.committed(batch, done),
