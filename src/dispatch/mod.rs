@@ -88,9 +88,6 @@ impl Dispatch {
                 lease = turns.next(|route| self.most(route)), if running.len() < ATTEMPTS_A_THREAD => {
                     let route = lease.route.clone();
                     running.push(Box::pin(self.deliver(lease).map(move |()| turns.end(&route))));
-                    if running.len() == ATTEMPTS_A_THREAD {
-                        turns.pass_on();
-                    }
                 }
             }
         }
