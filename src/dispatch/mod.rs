@@ -117,7 +117,7 @@ impl Dispatch {
             };
             let (id, event) = match self.read(&lease).await {
                 Ok(found) => found,
-                Err(problem) => return self.unreadable(lease, problem, route, handler),
+                Err(problem) => return self.unreadable(lease, &problem, route, handler),
             };
             let _turn = handler.turn(reruns > 0).await;
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
@@ -145,10 +145,10 @@ impl Dispatch {
     }
 
     /// An event that is damaged on the disk fails its attempt.
-    fn unreadable(&self, lease: Lease, problem: String, route: &Route, handler: &Handler) {
-        tracing::error!(route = %lease.route, problem, "an attempt failed before it began");
+    fn unreadable(&self, lease: Lease, problem: &ReadError, route: &Route, handler: &Handler) {
+        tracing::error!(route = %lease.route, %problem, "an attempt failed before it began");
         let (started_at, version) = (wall_ms(), handler.version().clone());
-        let outcome = Outcome::Trap(problem);
+        let outcome = Outcome::Trap(problem.to_string());
         let next = self.next(&lease, route, &outcome);
         let attempt =
             Attempt { started_at, duration: Duration::ZERO, outcome, version, logs: None };
@@ -184,15 +184,14 @@ impl Dispatch {
 
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
     /// stays so.
-    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), String> {
+    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), ReadError> {
         loop {
             match self.ledger().event(lease) {
-                Ok(found) => return Ok(found),
-                Err(problem @ ReadError::Sqlite(_)) => {
+                Err(problem) if !problem.is_damage() => {
                     tracing::error!(route = %lease.route, %problem, "an event is read again");
                     sleep(READ_AGAIN).await;
                 }
-                Err(problem) => return Err(problem.to_string()),
+                read => return read,
             }
         }
     }
