@@ -17,6 +17,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::field::display;
 
 use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
@@ -128,7 +129,7 @@ impl Dispatch {
             let told = (lease.attempt(), &*name);
             if let Some(staged) = staged {
                 match self.ledger().settle_with(lease, attempt.clone(), next, staged).await {
-                    Ok(()) => return self.tell(id, told, &attempt, &next),
+                    Ok(()) => return self.tell(Some(id), told, &attempt, &next),
                     Err(again) => lease = again,
                 }
                 self.outbox.metrics.outdated.with_label_values(&[told.1]).inc();
@@ -139,19 +140,21 @@ impl Dispatch {
                 attempt.outcome = outbox::outdated();
                 next = self.next(&lease, route, &attempt.outcome);
             }
-            self.tell(id, told, &attempt, &next);
+            self.tell(Some(id), told, &attempt, &next);
             return self.ledger().settle(lease, attempt, next);
         }
     }
 
     /// An event that is damaged on the disk fails its attempt.
     fn unreadable(&self, lease: Lease, problem: &ReadError, route: &Route, handler: &Handler) {
-        tracing::error!(route = %lease.route, %problem, "an attempt failed before it began");
+        let number = lease.event_number();
+        tracing::error!(number, route = %lease.route, %problem, "an event is damaged");
         let (started_at, version) = (wall_ms(), handler.version().clone());
         let outcome = Outcome::Trap(problem.to_string());
         let next = self.next(&lease, route, &outcome);
         let attempt =
             Attempt { started_at, duration: Duration::ZERO, outcome, version, logs: None };
+        self.tell(None, (lease.attempt(), &lease.route), &attempt, &next);
         self.ledger().settle(lease, attempt, next);
     }
 
@@ -196,7 +199,8 @@ impl Dispatch {
         }
     }
 
-    fn tell(&self, id: EventId, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
+    /// Tells the log and the metrics what became of an attempt. A damaged event has no id.
+    fn tell(&self, id: Option<EventId>, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
         let Attempt { outcome, duration, .. } = attempt;
         let metrics = &self.outbox.metrics;
         metrics.attempts.with_label_values(&[route, outcome.name()]).inc();
@@ -204,11 +208,11 @@ impl Dispatch {
         metrics.settled.with_label_values(&[route, next.state().name()]).inc();
         let (attempt, took, outcome_name) = (n, millis(*duration), outcome.name());
         let error = outcome.error();
-        let error = error.as_deref();
+        let (error, event) = (error.as_deref(), id.map(display));
         match next {
             Next::Done => {
                 tracing::debug!(
-                    event = %id,
+                    event,
                     route,
                     attempt,
                     took_ms = took,
@@ -219,7 +223,7 @@ impl Dispatch {
             Next::RetryAt(at) => {
                 let due = crate::clock::rfc3339(*at);
                 tracing::info!(
-                    event = %id,
+                    event,
                     route,
                     attempt,
                     outcome = outcome_name,
@@ -230,7 +234,7 @@ impl Dispatch {
             }
             Next::Dead => {
                 tracing::warn!(
-                    event = %id,
+                    event,
                     route,
                     attempt,
                     outcome = outcome_name,

@@ -11,6 +11,7 @@ use super::body::Packed;
 use super::order::Order;
 use super::queue::Row;
 use super::routes::Rule;
+use super::schema::ORDINAL_BITS;
 use crate::delivery::{Backlog, Next, Outcome};
 use crate::effects::Changes;
 use crate::event::{Event, EventId};
@@ -148,6 +149,11 @@ impl Lease {
     /// A number that is the delivery's own.
     pub fn delivery(&self) -> u64 {
         self.row.delivery.unsigned_abs()
+    }
+
+    /// The number of its event.
+    pub fn event_number(&self) -> u64 {
+        self.delivery() >> ORDINAL_BITS
     }
 
     /// The attempt's number; 1 is the first.
