@@ -122,7 +122,7 @@ impl Dispatch {
             };
             let _turn = handler.turn(reruns > 0).await;
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
-            let routes = &self.current.load().routes;
+            let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
             let mut next = self.next(&lease, route, &attempt.outcome);
             let name = lease.route.clone();
@@ -233,14 +233,7 @@ impl Dispatch {
                 );
             }
             Next::Dead => {
-                tracing::warn!(
-                    event,
-                    route,
-                    attempt,
-                    outcome = outcome_name,
-                    error,
-                    "dead letter"
-                );
+                tracing::warn!(event, route, attempt, outcome = outcome_name, error, "dead letter");
             }
         }
     }

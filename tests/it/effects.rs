@@ -1,5 +1,7 @@
 //! State and emitted events: committed with the delivery, or not at all.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -227,4 +229,39 @@ fn a_call_shows_its_effects_and_keeps_none() {
     assert_eq!(json["emit"], json!([{ "event_type": "made", "body": "{}" }]));
     assert_eq!(json["state"], json!({}));
     assert_eq!(found(&yard, "get", "n"), "none");
+}
+
+#[test]
+fn what_is_emitted_goes_by_the_routes_that_there_were_when_its_attempt_began() {
+    let remote = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", remote.local_addr().unwrap());
+    let sync = "[[routes]]\nname = \"sync\"\nsource = \"s\"\nevent = \"sync\"\nhandler = \"probe\"\nmode = \"sync\"\ntimeout = \"60s\"\n";
+    let grants = format!(
+        "[handlers.probe]\nemit = [\"fetched\"]\negress = [\"{url}\"]\negress_private = [\"127.0.0.1/32\"]\n"
+    );
+    let before = [&routes(&["probe"], "timeout = \"60s\""), sync, &grants].concat();
+    let taker = "[[routes]]\nname = \"taker\"\nsource = \"handler:probe\"\nhandler = \"good\"\n";
+    let mut yard = Yard::new(&before);
+    yard.add_probe("probe");
+    yard.plugin("good.wat", wat::ack());
+    yard.run();
+    let body = via("fetch", &url, "log");
+    let post = |to| yard.post("/hooks/s", &[("x-for", to)], body.as_bytes());
+    thread::scope(|threads| {
+        let requests = ["probe", "sync"].map(|to| {
+            let waits = threads.spawn(move || post(to));
+            // Its attempt is under way.
+            (remote.accept().unwrap().0, waits)
+        });
+        yard.configure(&(before.clone() + taker));
+        assert_eq!(yard.reload()["result"], "ok");
+        for (mut stream, waits) in requests {
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            assert_eq!(waits.join().unwrap().status, 200);
+        }
+    });
+    for event in emitted(&yard, "probe", 2) {
+        assert_eq!((&event["type"], &event["deliveries"]), (&json!("fetched"), &json!([])));
+    }
 }
