@@ -112,15 +112,18 @@ impl Dispatch {
         let mut reruns = 0;
         loop {
             let snapshot = self.current.load_full();
-            let (route, handler) = match snapshot.target(&lease.route) {
-                Ok(found) if self.ledger().held(&lease.route).is_none() => found,
-                _ => return self.ledger().give_back(lease),
+            let Ok((route, handler)) = snapshot.target(&lease.route) else {
+                return self.ledger().give_back(lease);
             };
+            let _turn = handler.turn(reruns > 0).await;
+            // It may have waited long for its turn.
+            if self.ledger().held(&lease.route).is_some() {
+                return self.ledger().give_back(lease);
+            }
             let (id, event) = match self.read(&lease).await {
                 Ok(found) => found,
                 Err(problem) => return self.unreadable(lease, &problem, route, handler),
             };
-            let _turn = handler.turn(reruns > 0).await;
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
             let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;

@@ -17,7 +17,7 @@ impl Yard {
     }
 
     /// Posts to a route's `pause` or `resume`.
-    fn tell(&self, route: &str, verb: &str) -> Answer {
+    pub fn tell(&self, route: &str, verb: &str) -> Answer {
         self.admin_request("POST", &format!("/api/v1/routes/{route}/{verb}"), &JSON)
     }
 
