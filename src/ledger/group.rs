@@ -79,7 +79,9 @@ impl Group<'_> {
             done.released = !order::release(&group, route)?;
         }
         if self.removal.is_due() {
-            done.removed = Some(self.removal.step(&group, wall_ms(), &mut done.moved)?);
+            let remembered = self.seen().oldest();
+            done.removed =
+                Some(self.removal.step(&group, wall_ms(), remembered, &mut done.moved)?);
         }
         self.routes.write(&group, &done.moved)?;
         // A disk that has nothing to keep is left alone.
