@@ -75,7 +75,7 @@ fn commit(
     state::write(db, changes, &after)?;
     for event in emitted {
         // It has no sender who could be asked to come again.
-        let Ok(room) = apply::admit(event, routes, moved) else { continue };
+        let room = apply::room(event, routes, moved);
         apply::append(db, event, &room, routes, moved)?;
     }
     Ok(true)

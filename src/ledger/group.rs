@@ -104,10 +104,10 @@ impl Group<'_> {
             apply::duplicate(db, id.seq())?;
             return Ok(Ok(Receipt { id, duplicate: true }));
         }
-        let room = match apply::admit(append, self.routes, &done.moved) {
-            Ok(room) => room,
-            Err(refused) => return Ok(Err(refused)),
-        };
+        let room = apply::room(append, self.routes, &done.moved);
+        if apply::is_refused(append, &room) {
+            return Ok(Err(AppendError::Full));
+        }
         let (settled, moved) = (append.settled.as_ref(), &mut done.moved);
         if !effects::commit_settled(db, settled, self.routes, moved)? {
             return Ok(Err(AppendError::Outdated));
