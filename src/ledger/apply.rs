@@ -131,13 +131,11 @@ pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([seq]).map(drop)
 }
 
-/// Settles a leased delivery. It is due again, or the one that waited for it is due.
+/// Settles a delivery that was just taken out of the queue. It is due again, or the one that waited
+/// for it is due.
 pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<()> {
     let Settle { lease, attempt, next, effects: _ } = settle;
     let row = lease.row;
-    if !queue::remove(db, &row)? {
-        return Ok(());
-    }
     let mut due_at = None;
     match *next {
         Next::RetryAt(at) => {

@@ -50,12 +50,6 @@ pub fn add(db: &Connection, row: &Row) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO queue VALUES(?,?,?,?,?,?)")?.execute(row).map(drop)
 }
 
-/// Whether a delivery is there with that stamp.
-pub fn holds(db: &Connection, row: &Row) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM queue WHERE route=? AND due_at=? AND delivery=?";
-    db.prepare_cached(sql)?.exists(params![row.route, row.due_at, row.delivery])
-}
-
 /// Takes a delivery out; false when it is not there with that stamp.
 pub fn remove(db: &Connection, row: &Row) -> rusqlite::Result<bool> {
     let sql = "DELETE FROM queue WHERE route=? AND due_at=? AND delivery=?";

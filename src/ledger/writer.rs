@@ -349,12 +349,17 @@ impl Writer {
         if is_back && told {
             return;
         }
-        self.leases.end(route, delivery);
         match ended {
-            Ended::Now => self.emitted(staged, moved),
+            Ended::Now => {
+                self.leases.end(route, delivery);
+                self.emitted(staged, moved);
+            }
             Ended::Before => {}
             // Nobody makes the attempt again: the delivery waits in the queue.
-            Ended::Outdated => self.leases.behind(route),
+            Ended::Outdated => {
+                self.leases.end(route, delivery);
+                self.leases.behind(route);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is leased, when, and in which order.
 
 use super::*;
+use crate::delivery::State;
 use crate::ledger::leases::LEASES;
 use crate::ledger::queue::MOVE_BACK;
 
@@ -180,4 +181,21 @@ fn moving_stamps_back_searches_nothing_that_is_settled() {
     let sql = format!("EXPLAIN QUERY PLAN {}", MOVE_BACK.replace("?1", "1"));
     let plan: String = store.db().query_row(&sql, [], |row| row.get("detail")).unwrap();
     assert!(plan.contains("INDEX unsettled"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_settlement_of_a_lease_that_has_ended_does_not_end_the_one_that_followed() {
+    let store = Store::new();
+    let receipt = store.append("x", None, &["r"]).await.unwrap();
+    let first = store.lease().await;
+    let stale = Lease { row: first.row, route: first.route.clone(), event: None };
+    store.retry_at(first, store.ledger.now());
+    let second = store.lease().await;
+    store.ack(stale);
+    // It rides in this commit.
+    store.append("y", None, &[]).await.unwrap();
+    let delivery = store.ledger.reader().show(receipt.id).unwrap().0.deliveries.remove(0);
+    assert_eq!((delivery.state, delivery.attempts.len()), (State::Leased, 1));
+    store.ack(second);
+    store.until("done", 1).await;
 }
