@@ -82,6 +82,11 @@ impl Staged {
         let written = entries.map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
         written.chain(self.emitted.iter().map(Append::bytes)).sum()
     }
+
+    /// See [`Append::leave_bodies`].
+    pub fn leave_bodies(&mut self) {
+        self.emitted.iter_mut().for_each(Append::leave_bodies);
+    }
 }
 
 /// A delivery whose one attempt was made before its event was stored: on a sync route.
@@ -117,11 +122,14 @@ impl Append {
         usize::from(self.settled.is_some())
     }
 
-    /// Leaves the body's file, if it has one, to be swept unless an event owns it after all.
-    pub fn leave_body(&mut self) {
+    /// Leaves the files of its body, and of what its attempt emitted, to be swept unless events own
+    /// them after all.
+    pub fn leave_bodies(&mut self) {
         if let Packed::Spooled(file) = &mut self.body {
             file.leave();
         }
+        let staged = self.settled.as_mut().and_then(|settled| settled.effects.as_mut());
+        staged.into_iter().for_each(Staged::leave_bodies);
     }
 
     /// Bytes of memory that it holds.

@@ -265,7 +265,7 @@ impl Writer {
             Err(error) => {
                 self.seen().take_back(done.remembered);
                 if schema::is_failed_sync(&error) {
-                    batch.appends.iter_mut().for_each(Append::leave_body);
+                    batch.leave_bodies();
                 }
                 self.failed(&error.into());
                 self.put_off(batch);

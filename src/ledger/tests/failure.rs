@@ -1,6 +1,11 @@
 //! A disk that refuses a commit. Here a trigger refuses it, after all else of it was written.
 
+use tokio::sync::oneshot;
+
 use super::*;
+use crate::effects::Changes;
+use crate::ledger::inbox::Batch;
+use crate::ledger::{Again, Effects, Settle, Settled, Staged};
 
 const LARGE: usize = 300 * 1024;
 
@@ -127,4 +132,28 @@ async fn a_body_that_cannot_be_written_is_refused() {
     let refused = store.append(&"x".repeat(LARGE), None, &["r"]).await;
     assert_eq!(refused, Err(AppendError::Unavailable));
     assert!(store.append("small", None, &["r"]).await.is_ok());
+}
+
+/// What a sync that failed may have brought to the disk nevertheless must find its bodies there.
+#[tokio::test]
+async fn every_body_of_a_commit_can_be_left_to_be_swept() {
+    let store = Store::new();
+    store.append("x", None, &["r"]).await.unwrap();
+    let large = event("x".repeat(LARGE).as_bytes());
+    let emitted = async || store.ledger.emitted(large.clone(), Vec::new()).await.unwrap();
+    let staged = async || Staged { changes: Changes::default(), emitted: vec![emitted().await] };
+    let settled = async || {
+        let (attempt, effects) = (attempt(Outcome::Ack), Some(staged().await));
+        Settled { route: "r".into(), attempt, next: Next::Done, effects }
+    };
+    let append = Append { settled: Some(settled().await), ..emitted().await };
+    let (reply, lease) = (oneshot::channel().0, store.lease().await);
+    let again = Again { key: 1, n: 2, settled: settled().await, reply };
+    let effects = Some(Effects { staged: staged().await, reply: oneshot::channel().0 });
+    let settle = Settle { lease, attempt: attempt(Outcome::Ack), next: Next::Done, effects };
+    let (appends, again, settles) = (vec![append], vec![again], vec![settle]);
+    let mut batch = Batch { appends, again, settles, ..Batch::default() };
+    batch.leave_bodies();
+    drop(batch);
+    assert_eq!(files(&store.path("bodies")).len(), 4);
 }
