@@ -139,7 +139,7 @@ impl Seen {
     /// The number of the oldest event that is remembered.
     pub fn oldest(&self) -> Option<u64> {
         let (_, oldest) = self.order.front()?;
-        self.ids.get(oldest).map(EventId::seq)
+        self.ids.get(oldest).map(|id| id.seq())
     }
 
     fn forget(&mut self, now: u64) {

@@ -84,8 +84,7 @@ async fn a_held_route_keeps_its_order() {
 
 #[tokio::test]
 async fn what_waits_is_freed_when_its_route_keeps_no_order_any_more() {
-    /// More than one step's worth.
-    const MANY: usize = 1_100;
+    const MANY: usize = 10 * order::STEP + 1;
     let store = Store::new();
     let all = (0..MANY).map(|_| store.append_ordered("a"));
     futures_util::future::join_all(all).await;

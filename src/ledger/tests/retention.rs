@@ -4,20 +4,11 @@ use super::*;
 use crate::ledger::{ReadError, Settled, schema};
 
 const LARGE: usize = 300 * 1024;
-const NOTHING: Retention =
-    Retention { done: Duration::ZERO, dead: Duration::ZERO, unrouted: Duration::ZERO, ..FOREVER };
 
 impl Store {
     /// Ends it, and opens it again with other rules, which apply at once.
     fn retain(self, retention: Retention) -> Self {
         self.reopen_with(|options| Options { retention, ..options })
-    }
-
-    fn reopen_with(self, change: impl FnOnce(Options) -> Options) -> Self {
-        let Self { ledger, folder, .. } = self;
-        drop(ledger);
-        let options = change(options(folder.path()));
-        Self::with(folder, &options, Stamps::start())
     }
 
     async fn until_removed(&self, events: u64) {
