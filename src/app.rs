@@ -29,7 +29,6 @@ use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::reload::{self, Asker};
-use crate::route::Route;
 use crate::server::body::Rate;
 use crate::server::{self, Budget, Limits, TlsAcceptor};
 use crate::snapshot::Current;
@@ -77,7 +76,7 @@ impl App {
         let admin = listen(server.admin).await?;
         let threads = server.handler_threads.map_or_else(cores, NonZeroUsize::get);
         let metrics = Metrics::new()?;
-        let ledger = open(&server, longest_wait(&config.routes), &metrics).await?;
+        let ledger = open(&server, &metrics).await?;
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
         let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
@@ -198,13 +197,12 @@ impl Parts {
 }
 
 /// Opens the ledger, away from the thread that serves.
-async fn open(server: &Server, longest_wait: Duration, metrics: &Metrics) -> Result<Ledger> {
+async fn open(server: &Server, metrics: &Metrics) -> Result<Ledger> {
     let options = Options {
         data: server.data.clone(),
         dedupe_window: server.dedupe_window,
         dedupe_memory: server.dedupe_memory,
         min_free: server.min_free,
-        longest_wait,
     };
     let metrics = metrics.clone();
     Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)
@@ -246,10 +244,6 @@ where
         server::serve(listener, tls, limits, service, stopped, drain, &refused).await
     };
     Side { stop, served: tokio::spawn(served) }
-}
-
-fn longest_wait(routes: &[Route]) -> Duration {
-    routes.iter().map(|route| route.retry.max).max().unwrap_or_default()
 }
 
 fn cores() -> usize {

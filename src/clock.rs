@@ -25,7 +25,12 @@ pub struct Stamps {
 impl Stamps {
     /// Stamps that begin at the wall clock's present reading.
     pub fn start() -> Self {
-        Self { wall_at_start: wall_ms(), started: Instant::now() }
+        Self::start_at(wall_ms())
+    }
+
+    /// Stamps that begin at that reading of a clock.
+    pub fn start_at(wall_ms: u64) -> Self {
+        Self { wall_at_start: wall_ms, started: Instant::now() }
     }
 
     /// Milliseconds since 1970, never less than an earlier stamp of the same process.

@@ -160,6 +160,34 @@ impl Outcome {
     }
 }
 
+/// How much of a route may wait to be settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Deliveries at the most; at least 1.
+    pub events: u64,
+    /// Bytes of their events at the most, but for a single larger event.
+    pub bytes: u64,
+    /// What becomes of those that come after that.
+    pub full: Full,
+}
+
+/// What becomes of an event that a route has no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// Its sender is asked to come again.
+    Refuse,
+    /// Its delivery is a dead letter at once.
+    Dead,
+}
+
+impl Backlog {
+    /// Whether an event of so many bytes may come to these.
+    pub fn has_room(&self, events: i64, bytes: i64, more: i64) -> bool {
+        let [events, bytes, more] = [events, bytes, more].map(|count| count.max(0).unsigned_abs());
+        events < self.events && (events == 0 || bytes.saturating_add(more) <= self.bytes)
+    }
+}
+
 /// When a failed delivery is tried again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
@@ -316,6 +344,23 @@ mod tests {
         let total: Duration = (1..POLICY.attempts).map(|n| POLICY.wait(n, 0.5)).sum();
         let days = total.as_secs_f64() / 86_400.0;
         assert!((2.5..3.2).contains(&days), "{days}");
+    }
+
+    #[test]
+    fn a_backlog_has_room_up_to_its_edges() {
+        let backlog = Backlog { events: 3, bytes: 100, full: Full::Refuse };
+        for (events, bytes, more, expected) in [
+            (0, 0, 0, true),
+            (2, 50, 50, true),
+            (2, 50, 51, false),
+            (3, 0, 0, false),
+            (0, 0, 101, true),
+            (1, 0, 101, false),
+            (2, i64::MAX, i64::MAX, false),
+        ] {
+            let room = backlog.has_room(events, bytes, more);
+            assert_eq!(room, expected, "{events} {bytes} {more}");
+        }
     }
 
     #[test]

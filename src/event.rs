@@ -12,6 +12,8 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
 use thiserror::Error;
 use ulid::Ulid;
 
+use crate::document::Document;
+use crate::pointer::Unreadable;
 use crate::verify::Verified;
 
 /// Headers that are secrets of their own, whatever the scheme: checked, then dropped.
@@ -166,6 +168,15 @@ impl Event {
     /// Its body, as it was signed.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Its body, to be looked into.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn document(&self) -> Result<Document<'_>, Unreadable> {
+        let content_type = self.headers.iter().find(|(name, _)| *name == "content-type");
+        Document::new(content_type.map(|(_, value)| value), &self.body)
     }
 }
 

@@ -35,6 +35,10 @@ pub struct Metrics {
     pub when_failures: IntCounterVec,
     /// `hookyard_deliveries{state}`.
     pub deliveries: IntGaugeVec,
+    /// `hookyard_backlog_events{route}`: deliveries that are not settled.
+    pub backlog_events: IntGaugeVec,
+    /// `hookyard_backlog_bytes{route}`: bytes of their events.
+    pub backlog_bytes: IntGaugeVec,
     /// `hookyard_deliveries_settled_total{route,state}`.
     pub settled: IntCounterVec,
     /// `hookyard_dedupe_horizon_seconds`: how far back a repeated id is recognised.
@@ -94,6 +98,14 @@ impl Metrics {
                 Opts::new("deliveries", "Deliveries in the ledger by state."),
                 &["state"],
             )?,
+            backlog_events: IntGaugeVec::new(
+                Opts::new("backlog_events", "Deliveries that are not settled, by route."),
+                &["route"],
+            )?,
+            backlog_bytes: IntGaugeVec::new(
+                Opts::new("backlog_bytes", "Bytes of events that are not settled, by route."),
+                &["route"],
+            )?,
             settled: counters(
                 "deliveries_settled_total",
                 "Deliveries that reached a state after an attempt.",
@@ -138,6 +150,8 @@ impl Metrics {
         self.registry.register(Box::new(self.events_stored.clone()))?;
         self.registry.register(Box::new(self.when_failures.clone()))?;
         self.registry.register(Box::new(self.deliveries.clone()))?;
+        self.registry.register(Box::new(self.backlog_events.clone()))?;
+        self.registry.register(Box::new(self.backlog_bytes.clone()))?;
         self.registry.register(Box::new(self.settled.clone()))?;
         self.registry.register(Box::new(self.dedupe_horizon.clone()))?;
         self.registry.register(Box::new(self.commit_failures.clone()))?;

@@ -1,7 +1,6 @@
 //! From what an attempt did to what the ledger commits: what counts with its outcome, and which
 //! routes take the events that it emitted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -11,7 +10,7 @@ use crate::condition::{Facts, Failure};
 use crate::delivery::Outcome;
 use crate::effects::Effects;
 use crate::event::{Event, EventId};
-use crate::ledger::{Append, Ledger, Staged};
+use crate::ledger::{Append, Ledger, Staged, Target};
 use crate::metrics::Metrics;
 use crate::route::{Mode, Route, Table};
 
@@ -55,27 +54,32 @@ impl Outbox {
         Some(Staged { changes, emitted: events })
     }
 
-    /// The names of the routes that take an emitted event. Nobody waits for one, so no sync route
-    /// does.
-    fn takers(&self, event: &Event, routes: &Table) -> Vec<Arc<str>> {
+    /// The routes that take an emitted event. Nobody waits for one, so no sync route does.
+    fn takers(&self, event: &Event, routes: &Table) -> Vec<Target> {
         let failed = |route: &Route, failure: &Failure| {
             self.metrics.when_failures.with_label_values(&[&*route.name]).inc();
             tracing::debug!(route = %route.name, cause = %failure, "a condition cannot be answered");
         };
         let facts = Facts::new(event);
         let takers = routes.matching(&facts, failed).filter(|route| route.mode == Mode::Async);
-        takers.map(|route| route.name.clone()).collect()
+        takers.map(|route| target(&self.ledger, route, event)).collect()
     }
 
     /// A disk that takes nothing now is asked again: the attempt was made, and must not be in vain.
-    async fn pack(&self, event: &Event, routes: Vec<Arc<str>>) -> Append {
+    async fn pack(&self, event: &Event, targets: Vec<Target>) -> Append {
         loop {
-            match self.ledger.emitted(event.clone(), routes.clone()).await {
+            match self.ledger.emitted(event.clone(), targets.clone()).await {
                 Ok(packed) => return packed,
                 Err(_) => sleep(PACK_AGAIN).await,
             }
         }
     }
+}
+
+/// A route that takes an event, as the ledger needs to know it.
+pub fn target(ledger: &Ledger, route: &Route, event: &Event) -> Target {
+    let order = route.order(event).map(|value| ledger.order(&value));
+    Target { route: route.name.clone(), order, backlog: route.backlog }
 }
 
 /// What counts of an attempt's effects. Only an event that was handled has any; but a rejection is

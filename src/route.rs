@@ -1,13 +1,17 @@
 //! Routes: which of them an event matches.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::condition::{Condition, Facts, Failure};
-use crate::delivery::RetryPolicy;
+use crate::delivery::{Backlog, RetryPolicy};
+use crate::event::Event;
+use crate::pointer::Pointer;
 
 /// A rule: events of these sources and types, if the condition holds, go to this handler.
 #[derive(Debug, Clone)]
@@ -28,6 +32,23 @@ pub struct Route {
     pub timeout: Duration,
     /// When a failed delivery is tried again.
     pub retry: RetryPolicy,
+    /// Leads to what deliveries have in common that are kept in order, if they are.
+    pub order_by: Option<Pointer>,
+    /// Attempts under way at once at the most; `None`: as many as it finds places for.
+    pub concurrency: Option<NonZeroUsize>,
+    /// How much may wait to be settled.
+    pub backlog: Backlog,
+    /// Whether no attempts are made for now.
+    pub paused: bool,
+}
+
+impl Route {
+    /// The value that orders an event on this route; `None` where nothing does.
+    pub fn order<'e>(&self, event: &'e Event) -> Option<Cow<'e, str>> {
+        let pointer = self.order_by.as_ref()?;
+        let (_, value) = event.document().ok()?.first(&[pointer]).ok()??;
+        Some(value)
+    }
 }
 
 /// When the sender gets its answer.
@@ -173,6 +194,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::delivery::Full;
     use crate::event::{Event, Headers};
 
     fn globs(texts: &[&str]) -> EventGlobs {
@@ -188,6 +210,10 @@ mod tests {
             when: None,
             handler: "h".into(),
             timeout: Duration::from_secs(1),
+            order_by: None,
+            concurrency: None,
+            backlog: Backlog { events: 1, bytes: 1, full: Full::Refuse },
+            paused: false,
             retry: RetryPolicy {
                 attempts: 1,
                 first: Duration::ZERO,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::handler::Handlers;
+use crate::handler::{Handler, Handlers};
+use crate::ledger::Rule;
 use crate::network::Networks;
 use crate::route::{Route, Table};
 use crate::source::Source;
@@ -70,9 +71,28 @@ impl Snapshot {
         named.into_iter().flat_map(|source| source.verifier.signature_names()).collect()
     }
 
-    /// The names of the routes whose handlers can be called.
-    pub fn runnable(&self) -> Vec<Arc<str>> {
-        let ready = |route: &&Arc<Route>| matches!(self.handlers.get(&route.handler), Some(Ok(_)));
-        self.routes.iter().filter(ready).map(|route| route.name.clone()).collect()
+    /// The route of that name and its handler, or why no attempt can be made on it.
+    ///
+    /// # Errors
+    /// In words: there is no such route, it is paused, or its handler is missing or bad.
+    pub fn target(&self, route: &str) -> Result<(&Route, &Arc<Handler>), String> {
+        let route = self.routes.get(route).ok_or("router.toml has no such route any more")?;
+        let name = &route.handler;
+        match self.handlers.get(name) {
+            _ if route.paused => Err("router.toml pauses the route".to_owned()),
+            Some(Ok(handler)) => Ok((route, handler)),
+            Some(Err(error)) => Err(format!("handler {name} cannot be loaded: {error}")),
+            None => Err(format!("handler {name} is missing")),
+        }
+    }
+
+    /// How the deliveries of each route are to be treated.
+    pub fn rules(&self) -> Vec<Rule> {
+        let rule = |route: &Arc<Route>| Rule {
+            route: route.name.clone(),
+            held: self.target(&route.name).err().map(Arc::from),
+            ordered: route.order_by.is_some(),
+        };
+        self.routes.iter().map(rule).collect()
     }
 }

@@ -5,6 +5,7 @@ mod handlers;
 mod openapi;
 mod query;
 mod questions;
+mod routes;
 mod show;
 mod why;
 
@@ -58,8 +59,12 @@ impl Admin {
         match (path, &head.method) {
             (RELOAD, &Method::POST) => return self.reload().await,
             (RELOAD, _) => return not_allowed("POST"),
-            (_, &Method::GET | &Method::HEAD) => {}
-            _ => return not_allowed("GET, HEAD"),
+            (path, method) => match (routes::asked(path), method) {
+                (Some((name, paused)), &Method::POST) => return self.pause(name, paused).await,
+                (Some(_), _) => return not_allowed("POST"),
+                (None, &Method::GET | &Method::HEAD) => {}
+                (None, _) => return not_allowed("GET, HEAD"),
+            },
         }
         let query = head.uri.query().unwrap_or_default().to_owned();
         match path {
@@ -68,6 +73,7 @@ impl Admin {
             "/metrics" => self.page(),
             openapi::OPENAPI => json_answer(StatusCode::OK, &openapi::document()),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
+            routes::ROUTES => blocking(move || self.routes()).await,
             _ => {
                 let path = path.to_owned();
                 blocking(move || self.asked(&path, &query)).await

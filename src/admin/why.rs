@@ -196,10 +196,14 @@ fn parked(delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
             format!("no server runs. It was parked because {cause}"),
             Some("`hookyard check` says whether the handler can be used now"),
         ),
-        Standing::Route(_, HandlerNow::Ready) => Outlook::new(
-            format!("it was parked because {cause}, and its handler can be called now"),
-            Some("reload to go on: send SIGHUP, or POST /api/v1/reload"),
-        ),
+        Standing::Route(route, HandlerNow::Ready) => {
+            let advice = if route.paused {
+                "remove `paused = true` from router.toml: it goes on by itself".to_owned()
+            } else {
+                format!("to go on, POST /api/v1/routes/{}/resume", route.name)
+            };
+            Outlook { next: format!("nothing for now: {cause}"), advice: Some(advice) }
+        }
         _ => {
             let (next, advice) = standing.obstacle(&delivery.route).unwrap_or_default();
             Outlook { next: format!("nothing while {next}"), advice: Some(advice) }
@@ -219,6 +223,9 @@ fn pending(delivery: &DeliveryRow, standing: &Standing<'_>, now: u64) -> Outlook
             format!("{attempt}, when a server runs: none does now"),
             Some("`hookyard serve` goes on with it"),
         );
+    }
+    if let (Some(cause), []) = (&delivery.cause, &delivery.attempts[..]) {
+        return Outlook::new(format!("{attempt}, but {cause}"), None);
     }
     let when = if due_at > now {
         format!("{attempt} in {}, at {}", span(due_at - now), rfc3339(due_at))

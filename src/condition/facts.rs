@@ -11,7 +11,6 @@ use cel::context::VariableResolver;
 
 use super::bounds::{ROOM, room};
 use super::{Failure, value};
-use crate::document::Document;
 use crate::event::{Event, Headers, SENDER_ID};
 use crate::pointer::Unreadable;
 
@@ -49,11 +48,7 @@ impl<'e> Facts<'e> {
     }
 
     fn body(&self) -> &Result<Box<dyn Val + 'e>, Unreadable> {
-        self.body.get_or_init(|| {
-            let mut headers = self.event.headers().iter();
-            let content_type = headers.find(|(name, _)| *name == "content-type");
-            value::of(Document::new(content_type.map(|(_, value)| value), self.event.body())?)
-        })
+        self.body.get_or_init(|| value::of(self.event.document()?))
     }
 
     /// Why the body has no value, if it was asked for and has none.

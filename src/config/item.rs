@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::network::{self, NetworkError, Networks};
+use crate::pointer::Pointer;
 use crate::quota::Quota;
 
 use super::context::Context;
@@ -161,6 +162,15 @@ impl<'a> Item<'a> {
     pub fn path(self) -> Option<PathBuf> {
         let path = self.parsed("a path", |text| (!text.is_empty()).then_some(text))?;
         Some(self.context.folder.join(path))
+    }
+
+    pub fn pointer(self) -> Option<Pointer> {
+        let text = self.text()?;
+        let pointer = Pointer::parse(text);
+        if let Err(error) = &pointer {
+            self.wrong(&format!("`{text}` is no JSON pointer"), &format!("{error}"));
+        }
+        pointer.ok()
     }
 
     pub fn boolean(self) -> Option<bool> {

@@ -14,7 +14,7 @@ pub(super) const SCHEME: &[&str] = &["handshake"];
 pub(super) const KINDS: &[&str] = &["jws", "code"];
 
 /// Keys of `[[routes]]`.
-pub(super) const ROUTE: &[&str] = &[FORWARD, "order_by", "concurrency", "backlog", "paused"];
+pub(super) const ROUTE: &[&str] = &[FORWARD];
 
 /// The key of `[[routes]]` that will stand instead of `handler`.
 pub(super) const FORWARD: &str = "forward";

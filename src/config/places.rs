@@ -2,7 +2,6 @@
 
 use http::HeaderName;
 
-use crate::pointer::Pointer;
 use crate::source::EventType;
 use crate::verify::{EventId, Location};
 
@@ -59,9 +58,5 @@ fn at((key, item): (&str, Item<'_>)) -> Option<Location> {
         let name = item.parsed("the name of a header", |text| text.parse::<HeaderName>().ok());
         return name.map(Location::Header);
     }
-    let text = item.text()?;
-    let pointer = Pointer::parse(text);
-    let report =
-        |error: &_| item.wrong(&format!("`{text}` is no JSON pointer"), &format!("{error}"));
-    pointer.inspect_err(report).ok().map(Location::Pointer)
+    item.pointer().map(Location::Pointer)
 }

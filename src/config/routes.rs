@@ -1,6 +1,7 @@
 //! The tables `[[routes]]`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use std::time::Duration;
 use globset::Glob;
 
 use crate::condition::{Condition, FUNCTIONS, Mistake, VARIABLES};
-use crate::delivery::RetryPolicy;
+use crate::delivery::{Backlog, Full, RetryPolicy};
 use crate::event::EMITTED;
 use crate::handler::Settings;
+use crate::pointer::Pointer;
 use crate::route::{EventGlobs, Mode, Route};
 
 use super::context::Context;
@@ -32,6 +34,10 @@ const FIRST: Setting<Duration> = Setting::new("first", Duration::from_secs(5), M
 const FACTOR: Setting<u32> = Setting::new("factor", 3, 1, 100);
 const MAX: Setting<Duration> =
     Setting::new("max", Duration::from_secs(6 * 3_600), MILLISECOND, DAY.saturating_mul(30));
+/// With 0 a route takes what places it finds.
+const CONCURRENCY: Setting<u32> = Setting::new("concurrency", 0, 0, 10_000);
+const EVENTS: Setting<u32> = Setting::new("events", 1_000_000, 1, 1_000_000_000);
+const BYTES: Setting<u64> = Setting::new("bytes", 2 << 30, 1, 1 << 50);
 
 /// What is known while routes are read.
 pub(super) struct Routes<'a> {
@@ -87,6 +93,10 @@ impl<'a> Routes<'a> {
         let ceiling = self.ceilings.timeout;
         let timeout = route.duration(&TIMEOUT.under(ceiling, "server.ceilings.timeout"));
         let retry = retry(route);
+        let order_by = order_by(route, mode);
+        let concurrency = NonZeroUsize::new(route.count(&CONCURRENCY) as usize);
+        let backlog = backlog(route);
+        let paused = route.optional("paused", Item::boolean).unwrap_or(false);
         let default = || Some(format!("{}/{}", sources.as_ref()?.join("+"), handler.as_ref()?));
         let name = self.name(route, default);
         Some(Route {
@@ -98,6 +108,10 @@ impl<'a> Routes<'a> {
             handler: handler?.into(),
             timeout,
             retry,
+            order_by: order_by?,
+            concurrency,
+            backlog,
+            paused,
         })
     }
 
@@ -240,5 +254,33 @@ fn retry(route: &mut Section<'_>) -> RetryPolicy {
             factor: retry.count(&FACTOR).into(),
             max: retry.duration(&MAX.at_least(first)),
         }
+    })
+}
+
+/// What keeps deliveries in order; the inner one is nothing where nothing does.
+fn order_by(route: &mut Section<'_>, mode: Mode) -> Option<Option<Pointer>> {
+    let Some(item) = route.item("order_by") else { return Some(None) };
+    if mode == Mode::Sync {
+        let help = "remove it, or say mode = \"async\": on a sync route each sender waits for its \
+                    own event alone";
+        item.wrong("`order_by` has no meaning on a sync route", help);
+        return None;
+    }
+    item.pointer().map(Some)
+}
+
+fn backlog(route: &mut Section<'_>) -> Backlog {
+    route.table("backlog", &[], |backlog| Backlog {
+        events: backlog.count(&EVENTS).into(),
+        bytes: backlog.size(&BYTES),
+        full: backlog.optional("full", full).unwrap_or(Full::Refuse),
+    })
+}
+
+fn full(item: Item<'_>) -> Option<Full> {
+    item.choice("choice", &["refuse", "dead"], |name| match name {
+        "refuse" => Some(Full::Refuse),
+        "dead" => Some(Full::Dead),
+        _ => None,
     })
 }

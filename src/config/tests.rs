@@ -11,7 +11,7 @@ use http::{HeaderName, StatusCode};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::delivery::RetryPolicy;
+use crate::delivery::{Backlog, Full, RetryPolicy};
 use crate::handler::Limits;
 use crate::pointer::Pointer;
 use crate::source::{EventType, Reply, Unrouted};
@@ -211,6 +211,9 @@ fn a_route_has_defaults_and_so_has_its_handler() {
     assert_eq!(route.timeout, Duration::from_secs(5));
     let (first, max) = (Duration::from_secs(5), Duration::from_secs(6 * 3_600));
     assert_eq!(route.retry, RetryPolicy { attempts: 20, first, factor: 3.0, max });
+    let backlog = Backlog { events: 1_000_000, bytes: 2 << 30, full: Full::Refuse };
+    assert_eq!((route.backlog, route.concurrency, route.paused), (backlog, None, false));
+    assert_eq!(route.order_by, None);
     let handler = &config.handlers["sum"];
     let limits = Limits {
         cpu: Duration::from_secs(1),

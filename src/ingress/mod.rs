@@ -14,8 +14,9 @@ use hyper::body::{Body, Incoming};
 use crate::clock::wall_ms;
 use crate::condition::{Facts, Failure};
 use crate::event::Event;
-use crate::ledger::{Ledger, Receipt, Sameness};
+use crate::ledger::{AppendError, Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
+use crate::outbox;
 use crate::route::{Mode, Route};
 use crate::server::Budget;
 use crate::server::body::{self, BodyError, Rate};
@@ -68,6 +69,8 @@ enum Ended {
     Body(BodyError),
     /// The source requires an event type, and it has none.
     Untyped,
+    /// A route that takes it has too much to do already.
+    Full,
     Unavailable,
 }
 
@@ -80,6 +83,7 @@ impl Ended {
             Self::Sync(sync::Ended::Done(..), false) => "accepted",
             Self::Sync(sync::Ended::Done(..), true) => "duplicate",
             Self::Sync(sync::Ended::Unavailable, _) => "unavailable",
+            Self::Full => "backlog_full",
             Self::Sync(..) => "failed",
             Self::Dropped => "dropped",
             Self::NotFound => "not_found",
@@ -123,7 +127,9 @@ impl Ended {
             Self::Untyped => {
                 answer::error(StatusCode::UNPROCESSABLE_ENTITY, "event type not found")
             }
-            Self::Body(BodyError::OverBudget) | Self::Unavailable => answer::unavailable(),
+            Self::Body(BodyError::OverBudget) | Self::Full | Self::Unavailable => {
+                answer::unavailable()
+            }
         }
     }
 }
@@ -228,13 +234,17 @@ impl Ingress {
     ) -> Result<Ended, Ended> {
         let waits = routes.iter().position(|route| route.mode == Mode::Sync);
         let waits = waits.map(|place| routes.remove(place).clone());
-        let others = routes.iter().map(|route| route.name.clone()).collect();
+        let others =
+            routes.iter().map(|route| outbox::target(&self.ledger, route, &event)).collect();
         let Some(route) = waits else {
             let stored = self.ledger.append(event, same, others).await;
-            return stored.map(Ended::Stored).map_err(|_| Ended::Unavailable);
+            return stored.map(Ended::Stored).map_err(|refused| match refused {
+                AppendError::Full => Ended::Full,
+                _ => Ended::Unavailable,
+            });
         };
-        match snapshot.handlers.get(&route.handler) {
-            Some(Ok(handler)) => {
+        match snapshot.target(&route.name) {
+            Ok((_, handler)) if self.ledger.held(&route.name).is_none() => {
                 let work = Work { event, same, route, handler: handler.clone(), others };
                 let (ended, known) = self.attempts.make(work).await;
                 Ok(Ended::Sync(ended, known))

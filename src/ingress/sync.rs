@@ -12,7 +12,7 @@ use crate::delivery::{self, Outcome, Reply, State};
 use crate::effects::{Committed, Effects};
 use crate::event::{Event, EventId};
 use crate::handler::{Call, Called, Handler, Slot, Slots};
-use crate::ledger::{AppendError, Attempt, Sameness, Settled, Staged, SyncDelivery};
+use crate::ledger::{AppendError, Attempt, Sameness, Settled, Staged, SyncDelivery, Target};
 use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
 use crate::snapshot::Current;
@@ -54,7 +54,7 @@ pub struct Work {
     /// Its handler.
     pub handler: Arc<Handler>,
     /// The other routes that take the event; nobody waits for them.
-    pub others: Vec<Arc<str>>,
+    pub others: Vec<Target>,
 }
 
 /// What is known of the event from before.
@@ -212,7 +212,7 @@ struct Place<'a> {
     id: EventId,
     event: Arc<Event>,
     same: Option<Sameness>,
-    others: Vec<Arc<str>>,
+    others: Vec<Target>,
     /// Its delivery, if it was tried before.
     before: Option<&'a SyncDelivery>,
 }

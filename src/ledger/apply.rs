@@ -1,58 +1,18 @@
 //! The writer's statements: what each operation does to the tables, inside one transaction.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, params};
 
 use super::body::Packed;
-use super::queue::{self, AT_ONCE, NEVER};
+use super::queue::{self, AT_ONCE, NEVER, Row};
+use super::routes::{Moved, Routes};
 use super::schema::{self, ORDINAL_BITS};
-use super::{Again, Append, Attempt, Lease, Sameness, Settled, Settlement};
+use super::{Again, Append, AppendError, Attempt, Sameness, Settle, Settled, Target, order};
 use crate::clock::millis;
-use crate::delivery::{Next, Outcome, Reply, State};
+use crate::delivery::{Full, Next, Outcome, Reply, State};
 use crate::event::Headers;
 
-/// Parked deliveries that one commit frees at the most.
-pub const UNPARK_STEP: usize = 1_000;
-
-/// What is parked is found by the index `unsettled`, which SQLite takes only for a query that
-/// repeats the index's condition.
-pub const PARKED: &str = "SELECT id, route, attempts FROM delivery
-    WHERE state='parked' AND state<>'done' AND id>? ORDER BY id LIMIT ?";
-
-/// How many deliveries a transaction moved into each state, or out of it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Moved {
-    /// Pending ones, those that are leased included.
-    pub pending: i64,
-    /// Handled ones.
-    pub done: i64,
-    /// Dead letters.
-    pub dead: i64,
-    /// Parked ones.
-    pub parked: i64,
-}
-
-impl Moved {
-    fn came_to(&mut self, state: State) {
-        match state {
-            State::Pending | State::Leased => self.pending += 1,
-            State::Done => self.done += 1,
-            State::Dead => self.dead += 1,
-            State::Parked => self.parked += 1,
-        }
-    }
-
-    /// Each count by its name in the ledger.
-    pub fn named(&self) -> [(&'static str, i64); 4] {
-        [
-            (State::Pending.name(), self.pending),
-            (State::Done.name(), self.done),
-            (State::Dead.name(), self.dead),
-            (State::Parked.name(), self.parked),
-        ]
-    }
-}
+/// Why a delivery is dead that no attempt was made of.
+const FULL: &str = "the route's backlog was full";
 
 /// The key of an event's delivery number `ordinal`.
 pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
@@ -61,40 +21,101 @@ pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
     seq << ORDINAL_BITS | ordinal
 }
 
-/// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes.
-pub fn append(db: &Connection, append: &Append, moved: &mut Moved) -> rusqlite::Result<()> {
-    let (seq, event) = (append.id.seq(), &append.event);
+/// Which of an event's routes have room for it.
+///
+/// # Errors
+/// One has none, and the sender is asked to come again. An emitted event has no sender.
+pub fn admit(append: &Append, routes: &Routes, moved: &Moved) -> Result<Vec<bool>, AppendError> {
+    let has_room = |target: &Target| {
+        let (events, bytes) = routes.unsettled(&target.route, moved);
+        target.backlog.has_room(events, bytes, append.size())
+    };
+    let room: Vec<bool> = append.targets.iter().map(has_room).collect();
+    let refuses = |(target, room): (&Target, &bool)| !room && target.backlog.full == Full::Refuse;
+    let refused = append.reply.is_some() && append.targets.iter().zip(&room).any(refuses);
+    if refused { Err(AppendError::Full) } else { Ok(room) }
+}
+
+/// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes,
+/// which is dead where there is no `room`.
+pub fn append(
+    db: &Connection,
+    append: &Append,
+    room: &[bool],
+    routes: &mut Routes,
+    moved: &mut Moved,
+) -> rusqlite::Result<()> {
+    let (seq, bytes, first) = (append.id.seq(), append.size(), append.first_waiting());
+    let settled = append.settled.iter().map(|settled| &settled.route);
+    let names = settled.chain(append.targets.iter().map(|target| &target.route));
+    let ids = names.map(|name| routes.id(db, name)).collect::<rusqlite::Result<Vec<i64>>>()?;
+    insert(db, append, &ids)?;
+    if let Some(same) = append.same {
+        remember(db, seq, append.event.received_at(), same)?;
+    }
+    if let Some(settled) = &append.settled {
+        record(db, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
+        moved.came_to(&settled.next);
+    }
+    let mut due = Vec::new();
+    let waiting = append.targets.iter().zip(ids.into_iter().skip(first)).zip(room);
+    for (place, ((target, route), room)) in waiting.enumerate() {
+        let delivery = delivery_key(seq, first + place);
+        if !room {
+            refuse(db, delivery, &target.route)?;
+            moved.came_to(&Next::Dead);
+            continue;
+        }
+        let row = Row { route, due_at: AT_ONCE, delivery, attempt: 1, bytes, order: target.order };
+        moved.unsettled(route, 1, bytes);
+        due.extend(enter(db, row)?);
+    }
+    moved.fresh.insert(seq, due);
+    Ok(())
+}
+
+fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()> {
+    let event = &append.event;
     let (form, body) = append.body.row();
     let attributes = serde_json::to_string(event.attributes()).unwrap_or_default();
-    db.prepare_cached("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?)")?.execute(params![
-        seq,
+    let targets: Vec<String> = ids.iter().map(i64::to_string).collect();
+    let mut insert = db.prepare_cached("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?)")?;
+    let row = params![
+        append.id.seq(),
         event.received_at(),
         event.source(),
         event.kind(),
         event.proof(),
-        append.first_waiting() + append.routes.len(),
+        ids.len(),
         attributes,
         event.headers().as_bytes(),
         form,
         body,
-    ])?;
+        targets.join(","),
+    ];
+    insert.execute(row)?;
     if let Packed::Spooled(file) = &append.body {
         let sql = "INSERT INTO spooled VALUES(?,?)";
         db.prepare_cached(sql)?.execute(params![file.name(), file.bytes()])?;
     }
-    if let Some(same) = append.same {
-        remember(db, seq, event.received_at(), same)?;
-    }
-    if let Some(settled) = &append.settled {
-        record(db, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
-        moved.came_to(settled.next.state());
-    }
-    for (ordinal, route) in append.routes.iter().enumerate() {
-        let key = delivery_key(seq, append.first_waiting() + ordinal);
-        queue::add(db, AT_ONCE, key, route, 1)?;
-        moved.pending += 1;
-    }
     Ok(())
+}
+
+/// Puts a fresh delivery in the queue, unless it has to wait for another.
+fn enter(db: &Connection, row: Row) -> rusqlite::Result<Option<Row>> {
+    if let Some(order) = row.order
+        && !order::enter(db, &row, order)?
+    {
+        return Ok(None);
+    }
+    queue::add(db, &row)?;
+    Ok(Some(row))
+}
+
+/// Stores a delivery as dead that its route has no room for.
+fn refuse(db: &Connection, delivery: i64, route: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO delivery(id, route, state, attempts, cause) VALUES(?,?,'dead',0,?)";
+    db.prepare_cached(sql)?.execute(params![delivery, route, FULL]).map(drop)
 }
 
 fn remember(db: &Connection, seq: u64, at: u64, same: Sameness) -> rusqlite::Result<()> {
@@ -108,40 +129,38 @@ pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([seq]).map(drop)
 }
 
-/// Settles a leased delivery; returns the stamp at which it is due again, if it is.
-pub fn settle(
-    db: &Connection,
-    lease: &Lease,
-    settlement: &Settlement,
-    moved: &mut Moved,
-) -> rusqlite::Result<Option<u64>> {
-    if !queue::remove(db, lease.due_at, lease.key)? {
-        return Ok(None);
+/// Settles a leased delivery. It is due again, or the one that waited for it is due.
+pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<()> {
+    let Settle { lease, attempt, next, effects: _ } = settle;
+    let row = lease.row;
+    if !queue::remove(db, &row)? {
+        return Ok(());
     }
-    moved.pending -= 1;
-    match settlement {
-        Settlement::Parked(cause) => {
-            park(db, lease, cause)?;
-            moved.came_to(State::Parked);
-            Ok(None)
+    let mut due_at = None;
+    match *next {
+        Next::RetryAt(at) => {
+            let at = at.clamp(AT_ONCE + 1, NEVER);
+            let again = Row { due_at: at, attempt: row.attempt + 1, ..row };
+            queue::add(db, &again)?;
+            moved.next.push(again);
+            due_at = Some(at);
         }
-        Settlement::Attempted(attempt, next) => {
-            moved.came_to(next.state());
-            let due_at = if let Next::RetryAt(at) = next { Some((*at).min(NEVER)) } else { None };
-            if let Some(at) = due_at {
-                queue::add(db, at, lease.key, &lease.route, lease.attempt + 1)?;
+        Next::Done | Next::Dead => {
+            moved.unsettled(row.route, -1, -row.bytes);
+            if let Some(order) = row.order {
+                moved.next.extend(order::leave(db, &row, order)?);
             }
-            let (key, route, n) = (lease.key, &*lease.route, lease.attempt);
-            record(db, &Made { key, route, n, attempt, next }, due_at)?;
-            Ok(due_at)
         }
     }
+    moved.came_to(next);
+    let (route, n) = (&*lease.route, row.attempt);
+    record(db, &Made { key: row.delivery, route, n, attempt, next }, due_at)
 }
 
 /// Records one more attempt of a delivery that failed on a sync route.
 pub fn again(db: &Connection, again: &Again, moved: &mut Moved) -> rusqlite::Result<()> {
     moved.dead -= 1;
-    moved.came_to(again.settled.next.state());
+    moved.came_to(&again.settled.next);
     record(db, &Made::of(again.key, again.n, &again.settled), None)
 }
 
@@ -196,53 +215,18 @@ fn keep_reply(db: &Connection, key: i64, reply: &Reply) -> rusqlite::Result<()> 
     db.prepare_cached("INSERT OR REPLACE INTO reply VALUES(?,?,?,?)")?.execute(row).map(drop)
 }
 
-fn park(db: &Connection, lease: &Lease, cause: &str) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO delivery(id, route, state, attempts, cause) VALUES(?,?,'parked',?,?)
-        ON CONFLICT(id) DO UPDATE SET state='parked', due_at=NULL, cause=excluded.cause";
-    let row = params![lease.key, lease.route, lease.attempt - 1, cause];
-    db.prepare_cached(sql)?.execute(row).map(drop)
+/// How many deliveries of the ledger are done, and how many dead.
+pub fn counts(db: &Connection) -> rusqlite::Result<(i64, i64)> {
+    Ok((schema::value(db, State::Done.name())?, schema::value(db, State::Dead.name())?))
 }
 
-/// Makes the next parked deliveries of these routes pending, those after the key `after` and no
-/// more than a step; returns the key to go on after, `None` when there are no more.
-pub fn unpark(
-    db: &Connection,
-    routes: &[Arc<str>],
-    after: i64,
-    moved: &mut Moved,
-) -> rusqlite::Result<Option<i64>> {
-    let mut select = db.prepare_cached(PARKED)?;
-    let parked: Vec<(i64, String, u32)> = select
-        .query_map(params![after, UNPARK_STEP], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    let sql = "UPDATE delivery SET state='pending', due_at=0, cause=NULL WHERE id=?";
-    for (id, route, attempts) in &parked {
-        if routes.iter().any(|known| **known == **route) {
-            db.prepare_cached(sql)?.execute([id])?;
-            queue::add(db, AT_ONCE, *id, route, attempts + 1)?;
-            moved.parked -= 1;
-            moved.pending += 1;
+/// Adds what a transaction moved to the counts that the ledger keeps, and notes when it was.
+pub fn count(db: &Connection, moved: &Moved, stamp: u64) -> rusqlite::Result<()> {
+    for (state, change) in [(State::Done, moved.done), (State::Dead, moved.dead)] {
+        if change != 0 {
+            db.prepare_cached("UPDATE ledger SET value=value+? WHERE name=?")?
+                .execute(params![change, state.name()])?;
         }
     }
-    let full = parked.len() == UNPARK_STEP;
-    Ok(parked.last().filter(|_| full).map(|(id, ..)| *id))
-}
-
-/// The counts that the ledger keeps.
-pub fn counts(db: &Connection) -> rusqlite::Result<Moved> {
-    Ok(Moved {
-        pending: schema::value(db, State::Pending.name())?,
-        done: schema::value(db, State::Done.name())?,
-        dead: schema::value(db, State::Dead.name())?,
-        parked: schema::value(db, State::Parked.name())?,
-    })
-}
-
-/// Adds what a transaction moved to the counts that the ledger keeps.
-pub fn count(db: &Connection, moved: &Moved) -> rusqlite::Result<()> {
-    for (name, change) in moved.named().into_iter().filter(|(_, change)| *change != 0) {
-        db.prepare_cached("UPDATE ledger SET value=value+? WHERE name=?")?
-            .execute(params![change, name])?;
-    }
-    Ok(())
+    db.prepare_cached("UPDATE ledger SET value=? WHERE name='stamp'")?.execute([stamp]).map(drop)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::order::Order;
 use crate::clock::millis;
 use crate::event::EventId;
 
@@ -38,6 +39,13 @@ impl SamenessKey {
     /// The key that the ledger keeps.
     pub fn new(key: [u8; 16]) -> Self {
         Self(key)
+    }
+
+    /// What orders events that have this value.
+    pub fn order(&self, value: &str) -> Order {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write(value.as_bytes());
+        Order(hasher.finish128().h1.cast_signed())
     }
 
     /// The sameness of an event of `source` with the sender's `id`, and with that body where the

@@ -2,16 +2,15 @@
 
 use rusqlite::Connection;
 
-use super::apply::{self, Moved};
-use super::queue;
-use super::state;
+use super::routes::{Moved, Routes};
 use super::work::{Again, AppendError, Settle, Settled, Staged};
+use super::{apply, queue, state};
 
 /// What came of settling a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It is settled, and may be due again at a stamp.
-    Now(Option<u64>),
+    /// It is settled.
+    Now,
     /// It was settled before.
     Before,
     /// What its attempt read has changed: nothing was done.
@@ -19,26 +18,32 @@ pub enum Ended {
 }
 
 /// Settles a lease, with the effects of its attempt.
-pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<Ended> {
-    let Settle { lease, settlement, effects } = settle;
-    if let Some(effects) = effects {
-        if !queue::holds(db, lease.due_at, lease.key)? {
+pub fn settle(
+    db: &Connection,
+    settle: &Settle,
+    routes: &mut Routes,
+    moved: &mut Moved,
+) -> rusqlite::Result<Ended> {
+    if let Some(effects) = &settle.effects {
+        if !queue::holds(db, &settle.lease.row)? {
             return Ok(Ended::Before);
         }
-        if !commit(db, &effects.staged, moved)? {
+        if !commit(db, &effects.staged, routes, moved)? {
             return Ok(Ended::Outdated);
         }
     }
-    Ok(Ended::Now(apply::settle(db, lease, settlement, moved)?))
+    apply::settle(db, settle, moved)?;
+    Ok(Ended::Now)
 }
 
 /// Records one more attempt of a delivery that failed on a sync route, with its effects.
 pub fn again(
     db: &Connection,
     again: &Again,
+    routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<Result<(), AppendError>> {
-    if !commit_settled(db, Some(&again.settled), moved)? {
+    if !commit_settled(db, Some(&again.settled), routes, moved)? {
         return Ok(Err(AppendError::Outdated));
     }
     apply::again(db, again, moved)?;
@@ -50,18 +55,28 @@ pub fn again(
 pub fn commit_settled(
     db: &Connection,
     settled: Option<&Settled>,
+    routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<bool> {
     match settled.and_then(|settled| settled.effects.as_ref()) {
-        Some(staged) => commit(db, staged, moved),
+        Some(staged) => commit(db, staged, routes, moved),
         None => Ok(true),
     }
 }
 
-fn commit(db: &Connection, staged: &Staged, moved: &mut Moved) -> rusqlite::Result<bool> {
+fn commit(
+    db: &Connection,
+    staged: &Staged,
+    routes: &mut Routes,
+    moved: &mut Moved,
+) -> rusqlite::Result<bool> {
     let Staged { changes, emitted } = staged;
     let Some(after) = state::check(db, changes)? else { return Ok(false) };
     state::write(db, changes, &after)?;
-    emitted.iter().try_for_each(|event| apply::append(db, event, moved))?;
+    for event in emitted {
+        // It has no sender who could be asked to come again.
+        let Ok(room) = apply::admit(event, routes, moved) else { continue };
+        apply::append(db, event, &room, routes, moved)?;
+    }
     Ok(true)
 }

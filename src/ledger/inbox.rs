@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Again, Append, AppendError, Settle, Unpark};
+use super::{Again, Append, AppendError, Lease, Pause, Ruling, Settle};
 
 /// Operations in one commit at the most.
 const COMMIT_OPERATIONS: usize = 1_024;
@@ -34,8 +34,12 @@ struct Waiting {
     bytes: usize,
     settles: VecDeque<Settle>,
     oldest_settle: Option<Instant>,
+    /// Others may wait for one of the settlements.
+    urgent: bool,
     again: Vec<Again>,
-    unpark: Vec<Unpark>,
+    pauses: Vec<Pause>,
+    given_back: Vec<Lease>,
+    rulings: Vec<Ruling>,
     closed: bool,
     writer_sleeps: bool,
 }
@@ -49,8 +53,12 @@ pub struct Batch {
     pub settles: Vec<Settle>,
     /// Further attempts of deliveries that failed on sync routes.
     pub again: Vec<Again>,
-    /// Parked deliveries to free.
-    pub unpark: Vec<Unpark>,
+    /// Routes to pause or resume.
+    pub pauses: Vec<Pause>,
+    /// Leased deliveries of which no attempt was made.
+    pub given_back: Vec<Lease>,
+    /// How routes are to be treated from now on; the last one says.
+    pub rulings: Vec<Ruling>,
     /// Nothing will come any more, and nothing is left.
     pub last: bool,
 }
@@ -61,7 +69,7 @@ impl Batch {
         self.appends.is_empty()
             && self.settles.is_empty()
             && self.again.is_empty()
-            && self.unpark.is_empty()
+            && self.pauses.is_empty()
     }
 }
 
@@ -78,13 +86,16 @@ impl Inbox {
         Ok(())
     }
 
-    /// Puts a settlement in; there are never more than leases.
+    /// Puts a settlement in; there are never more than leases. One that others may wait for does
+    /// not wait itself.
     pub fn settle(&self, settle: Settle) {
         let mut waiting = self.lock();
+        let urgent = settle.lease.row.order.is_some();
         waiting.settles.push_back(settle);
         let first = waiting.oldest_settle.is_none();
         waiting.oldest_settle.get_or_insert_with(Instant::now);
-        if first || waiting.settles.len() == SETTLES_WORTH_A_COMMIT {
+        waiting.urgent |= urgent;
+        if first || urgent || waiting.settles.len() == SETTLES_WORTH_A_COMMIT {
             self.wake_writer(waiting);
         }
     }
@@ -96,10 +107,24 @@ impl Inbox {
         self.wake_writer(waiting);
     }
 
-    /// Asks for parked deliveries to be freed.
-    pub fn unpark(&self, unpark: Unpark) {
+    /// Asks for a route to be paused or resumed.
+    pub fn pause(&self, pause: Pause) {
         let mut waiting = self.lock();
-        waiting.unpark.push(unpark);
+        waiting.pauses.push(pause);
+        self.wake_writer(waiting);
+    }
+
+    /// Takes a lease back; there are never more than were given.
+    pub fn give_back(&self, lease: Lease) {
+        let mut waiting = self.lock();
+        waiting.given_back.push(lease);
+        self.wake_writer(waiting);
+    }
+
+    /// Tells how routes are to be treated from now on.
+    pub fn rule(&self, ruling: Ruling) {
+        let mut waiting = self.lock();
+        waiting.rulings.push(ruling);
         self.wake_writer(waiting);
     }
 
@@ -113,7 +138,7 @@ impl Inbox {
     /// Waits for something worth a commit, until `deadline` at the latest, and takes it.
     pub fn take(&self, deadline: Option<Instant>) -> Batch {
         let mut waiting = self.lock();
-        while !waiting.is_worth_a_commit() {
+        while !waiting.is_worth_a_turn() {
             let settle_by = waiting.oldest_settle.map(|since| since + SETTLE_WAIT);
             let by = [deadline, settle_by].into_iter().flatten().min();
             let left = by.map(|by| by.saturating_duration_since(Instant::now()));
@@ -152,17 +177,25 @@ impl Waiting {
             || (self.bytes > 0 && self.bytes + more > WAITING_BYTES)
     }
 
-    fn is_worth_a_commit(&self) -> bool {
+    fn is_worth_a_turn(&self) -> bool {
         !self.appends.is_empty()
             || !self.again.is_empty()
-            || !self.unpark.is_empty()
+            || !self.pauses.is_empty()
+            || !self.given_back.is_empty()
+            || !self.rulings.is_empty()
+            || self.urgent
             || self.settles.len() >= SETTLES_WORTH_A_COMMIT
             || self.closed
     }
 
     fn take(&mut self) -> Batch {
-        let (again, unpark) = (std::mem::take(&mut self.again), std::mem::take(&mut self.unpark));
-        let mut batch = Batch { again, unpark, ..Batch::default() };
+        let mut batch = Batch {
+            again: std::mem::take(&mut self.again),
+            pauses: std::mem::take(&mut self.pauses),
+            given_back: std::mem::take(&mut self.given_back),
+            rulings: std::mem::take(&mut self.rulings),
+            ..Batch::default()
+        };
         let mut bytes = 0;
         while batch.appends.len() < COMMIT_OPERATIONS
             && let Some(next) = self.appends.pop_front_if(|next| {
@@ -182,6 +215,7 @@ impl Waiting {
             batch.settles.push(next);
         }
         self.oldest_settle = (!self.settles.is_empty()).then(Instant::now);
+        self.urgent &= !self.settles.is_empty();
         batch.last = self.closed && self.appends.is_empty() && self.settles.is_empty();
         batch
     }

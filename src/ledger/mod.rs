@@ -9,13 +9,17 @@ mod cause;
 mod dedupe;
 mod disk;
 mod effects;
+mod group;
+mod handover;
 mod health;
 mod inbox;
 mod leases;
 mod letters;
+mod order;
 mod outside;
 mod queue;
 mod read;
+mod routes;
 mod schema;
 mod search;
 mod space;
@@ -36,11 +40,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_channel::Receiver;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::clock::Stamps;
+use crate::delivery::Next;
 use crate::effects::Committed;
 use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
@@ -51,14 +57,17 @@ use health::Health;
 pub use health::Problem;
 use inbox::Inbox;
 pub use letters::{Group, Letters};
+pub use order::Order;
 pub use outside::OutsideError;
-pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, SyncDelivery};
+pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, RouteRow, SyncDelivery};
+use routes::Holds;
+pub use routes::Rule;
 pub use schema::SchemaError;
 pub use search::{Filter, Page};
 use spool::Spool;
 use sweep::Sweeper;
-use work::{Again, Effects, Settle, Unpark};
-pub use work::{Append, AppendError, Attempt, Lease, Receipt, Settled, Settlement, Staged};
+use work::{Again, Effects, Pause, Ruling, Settle};
+pub use work::{Append, AppendError, Attempt, Lease, Receipt, Settled, Staged, Target};
 
 /// What the ledger is opened with.
 #[derive(Debug, Clone)]
@@ -71,9 +80,6 @@ pub struct Options {
     pub dedupe_memory: u64,
     /// Bytes that stay free on the disk: with less, events are refused, and only settled.
     pub min_free: u64,
-    /// The longest wait that any route's schedule knows; what is due later was written under
-    /// another clock, and is pulled in.
-    pub longest_wait: Duration,
 }
 
 /// Why the ledger cannot be opened.
@@ -116,6 +122,7 @@ struct Shared {
     tag: u32,
     next_seq: AtomicU64,
     leases: Receiver<Lease>,
+    holds: Arc<ArcSwap<Holds>>,
     health: Arc<Health>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -126,6 +133,10 @@ impl Ledger {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(options: &Options, metrics: &Metrics) -> Result<Self, OpenError> {
+        Self::open_at(options, metrics, Stamps::start())
+    }
+
+    fn open_at(options: &Options, metrics: &Metrics, stamps: Stamps) -> Result<Self, OpenError> {
         let bodies = options.data.join("bodies");
         make_private(&options.data)
             .and_then(|()| make_private(&bodies))
@@ -134,7 +145,6 @@ impl Ledger {
         let file = options.data.join("ledger.db");
         make_file(&file).map_err(|error| folder(&options.data, error))?;
         let spool = Arc::new(Spool::new(bodies));
-        let stamps = Stamps::start();
         let inbox = Arc::new(Inbox::default());
         let (to_dispatch, leases) = async_channel::unbounded();
         let sweeper =
@@ -142,7 +152,8 @@ impl Ledger {
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
-        let reader = Arc::new(Reader::new(file.clone(), spool.clone(), facts.tag));
+        let view = (facts.tag, facts.out, facts.holds.clone());
+        let reader = Arc::new(Reader::new(file.clone(), spool.clone(), view));
         let thread =
             writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
         let shared = Shared {
@@ -155,6 +166,7 @@ impl Ledger {
             tag: facts.tag,
             next_seq: AtomicU64::new(facts.next_seq),
             leases,
+            holds: facts.holds,
             health: facts.health,
             writer: Mutex::new(Some(thread)),
         };
@@ -167,13 +179,18 @@ impl Ledger {
         self.shared.same.of(source, id, body)
     }
 
+    /// What orders an event on a route, by the value that its `order_by` leads to.
+    pub fn order(&self, value: &str) -> Order {
+        self.shared.same.order(value)
+    }
+
     /// The id of an event that is about to be stored.
     pub fn new_id(&self, event: &Event) -> EventId {
         let seq = self.shared.next_seq.fetch_add(1, Ordering::Relaxed);
         EventId::new(event.received_at(), self.shared.tag, seq)
     }
 
-    /// Stores an event with one delivery for each of `routes`; it is durable when this returns.
+    /// Stores an event with one delivery for each of `targets`; it is durable when this returns.
     ///
     /// # Errors
     /// Nothing was stored; see [`AppendError`].
@@ -181,13 +198,13 @@ impl Ledger {
         &self,
         event: Event,
         same: Option<Sameness>,
-        routes: Vec<Arc<str>>,
+        targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
-        self.store(self.new_id(&event), Arc::new(event), same, None, routes).await
+        self.store(self.new_id(&event), Arc::new(event), same, None, targets).await
     }
 
     /// Stores an event under the id that it was given, with a delivery that is settled already,
-    /// and one for each of `routes`.
+    /// and one for each of `targets`.
     ///
     /// # Errors
     /// Nothing was stored; see [`AppendError`].
@@ -197,9 +214,9 @@ impl Ledger {
         event: Arc<Event>,
         same: Option<Sameness>,
         settled: Settled,
-        routes: Vec<Arc<str>>,
+        targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
-        self.store(id, event, same, Some(settled), routes).await
+        self.store(id, event, same, Some(settled), targets).await
     }
 
     async fn store(
@@ -208,14 +225,14 @@ impl Ledger {
         event: Arc<Event>,
         same: Option<Sameness>,
         settled: Option<Settled>,
-        routes: Vec<Arc<str>>,
+        targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
         if self.problem().is_some() {
             return Err(AppendError::Unavailable);
         }
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { id, event, body, same, settled, routes, reply: Some(reply) };
+        let append = Append { id, event, body, same, settled, targets, reply: Some(reply) };
         self.shared.inbox.append(append)?;
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
@@ -253,16 +270,16 @@ impl Ledger {
     pub fn event(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), ReadError> {
         match &lease.event {
             Some((id, event)) => Ok((*id, event.clone())),
-            None => self.shared.reader.event(lease.key >> schema::ORDINAL_BITS),
+            None => self.shared.reader.event(lease.row.delivery >> schema::ORDINAL_BITS),
         }
     }
 
-    /// Records how a leased delivery ended; it is durable a few milliseconds later.
-    pub fn settle(&self, lease: Lease, settlement: Settlement) {
-        self.shared.inbox.settle(Settle { lease, settlement, effects: None });
+    /// Records how an attempt of a leased delivery ended; it is durable a few milliseconds later.
+    pub fn settle(&self, lease: Lease, attempt: Attempt, next: Next) {
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects: None });
     }
 
-    /// Records how a leased delivery ended, with the effects of its attempt; both are durable when
+    /// Records how an attempt of a leased delivery ended, with its effects; both are durable when
     /// this returns.
     ///
     /// # Errors
@@ -270,29 +287,26 @@ impl Ledger {
     pub async fn settle_with(
         &self,
         lease: Lease,
-        settlement: Settlement,
+        attempt: Attempt,
+        next: Next,
         staged: Staged,
     ) -> Result<(), Lease> {
         let (reply, settled) = oneshot::channel();
         let effects = Some(Effects { staged, reply });
-        self.shared.inbox.settle(Settle { lease, settlement, effects });
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects });
         // A ledger that was closed keeps no promise, and needs no other attempt.
         settled.await.unwrap_or(Ok(()))
     }
 
-    /// An event that an attempt emitted, with one delivery for each of `routes`: ready to be
+    /// An event that an attempt emitted, with one delivery for each of `targets`: ready to be
     /// stored with what settles the attempt's own.
     ///
     /// # Errors
     /// The disk does not take its body.
-    pub async fn emitted(
-        &self,
-        event: Event,
-        routes: Vec<Arc<str>>,
-    ) -> Result<Append, AppendError> {
+    pub async fn emitted(&self, event: Event, targets: Vec<Target>) -> Result<Append, AppendError> {
         let (id, body) = (self.new_id(&event), self.pack(&event).await?);
         let event = Arc::new(event);
-        Ok(Append { id, event, body, same: None, settled: None, routes, reply: None })
+        Ok(Append { id, event, body, same: None, settled: None, targets, reply: None })
     }
 
     /// The state of all handlers, as it was last committed.
@@ -300,9 +314,34 @@ impl Ledger {
         self.shared.reader.clone()
     }
 
-    /// Makes parked deliveries of these routes pending again, in order and in small steps.
-    pub fn unpark(&self, routes: Vec<Arc<str>>) {
-        self.shared.inbox.unpark(Unpark { routes });
+    /// Gives a lease back of which no attempt was made.
+    pub fn give_back(&self, lease: Lease) {
+        self.shared.inbox.give_back(lease);
+    }
+
+    /// Tells how the deliveries of routes are to be treated; when this returns, they are. Those of a
+    /// route without a rule are parked.
+    pub async fn rule(&self, rules: Vec<Rule>) {
+        let (reply, in_force) = oneshot::channel();
+        self.shared.inbox.rule(Ruling { rules, reply });
+        // A writer that has ended treats nothing any more.
+        let _ended = in_force.await;
+    }
+
+    /// Why the deliveries of a route are parked, if they are.
+    pub fn held(&self, route: &str) -> Option<Arc<str>> {
+        self.shared.holds.load().get(route).cloned()
+    }
+
+    /// Pauses or resumes a route; when this returns, it is durable, and no attempt begins any more
+    /// of a paused one.
+    ///
+    /// # Errors
+    /// Nothing was changed; see [`AppendError`].
+    pub async fn pause(&self, route: Arc<str>, paused: bool) -> Result<(), AppendError> {
+        let (reply, durable) = oneshot::channel();
+        self.shared.inbox.pause(Pause { route, paused, reply });
+        durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
 
     /// The stamp of this moment: see [`Stamps`].

@@ -5,11 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 
+use super::leases::Out;
 use super::read::Reader;
-use super::schema;
 use super::spool::Spool;
+use super::{routes, schema};
 
 /// Why a folder's ledger cannot be read from here.
 #[derive(Debug, Error)]
@@ -65,6 +67,9 @@ impl Reader {
             return Err(OutsideError::Layout { found, known: schema::VERSION });
         }
         let spool = Arc::new(Spool::new(data.join("bodies")));
-        Ok(Self::new(file, spool, schema::value(&db, "tag")?))
+        let holds = routes::paused(&db)?;
+        let view =
+            (schema::value(&db, "tag")?, Out::default(), Arc::new(ArcSwap::from_pointee(holds)));
+        Ok(Self::new(file, spool, view))
     }
 }

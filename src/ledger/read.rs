@@ -1,13 +1,18 @@
 //! Reading the ledger: one event for an attempt, and what people ask about.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use thiserror::Error;
 
 use super::body;
+use super::leases::Out;
+use super::queue::AT_ONCE;
+use super::routes::Holds;
 use super::schema::{self, ORDINAL_BITS};
 use super::spool::Spool;
 use crate::delivery::{Reply, State};
@@ -15,6 +20,9 @@ use crate::event::{Event, EventId, Headers};
 
 /// Connections kept for the next reads; each may cache 8 MB.
 const IDLE_CONNECTIONS: usize = 8;
+
+/// Why a fresh delivery is not due.
+const BEHIND: &str = "an earlier event of the same `order_by` value comes first";
 
 /// Why the ledger gives no answer.
 #[derive(Debug, Error)]
@@ -36,6 +44,8 @@ pub struct Reader {
     file: PathBuf,
     spool: Arc<Spool>,
     pub(super) tag: u32,
+    out: Out,
+    holds: Arc<ArcSwap<Holds>>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -63,7 +73,7 @@ pub struct EventRow {
 pub struct DeliveryRow {
     /// Its route's name.
     pub route: String,
-    /// Where it stands. What is out for an attempt is pending in the ledger.
+    /// Where it stands.
     pub state: State,
     /// The stamp at which it is due, in milliseconds since 1970; 0 is at once.
     pub due_at: Option<u64>,
@@ -71,6 +81,17 @@ pub struct DeliveryRow {
     pub cause: Option<String>,
     /// What was tried, the first attempt first.
     pub attempts: Vec<AttemptRow>,
+}
+
+/// What the ledger keeps of a route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RouteRow {
+    /// Whether it is paused by request.
+    pub paused: bool,
+    /// Deliveries that are not settled.
+    pub events: u64,
+    /// Bytes of their events.
+    pub bytes: u64,
 }
 
 /// A delivery of a sync route, for when its sender asks again.
@@ -105,8 +126,12 @@ pub struct AttemptRow {
 }
 
 impl Reader {
-    pub(super) fn new(file: PathBuf, spool: Arc<Spool>, tag: u32) -> Self {
-        Self { file, spool, tag, idle: Mutex::default() }
+    pub(super) fn new(
+        file: PathBuf,
+        spool: Arc<Spool>,
+        (tag, out, holds): (u32, Out, Arc<ArcSwap<Holds>>),
+    ) -> Self {
+        Self { file, spool, tag, out, holds, idle: Mutex::default() }
     }
 
     /// The event number `seq` with its bytes.
@@ -154,7 +179,7 @@ impl Reader {
                 duplicates: 0,
                 deliveries: Vec::new(),
             };
-            Ok((fill(db, row)?, event))
+            Ok((self.fill(db, row)?, event))
         })
     }
 
@@ -178,6 +203,57 @@ impl Reader {
         })
     }
 
+    /// Every route that has, or had, deliveries, by its name.
+    ///
+    /// # Errors
+    /// The disk does not give them.
+    pub fn routes(&self) -> Result<BTreeMap<String, RouteRow>, ReadError> {
+        self.with(|db| {
+            let mut select = db.prepare_cached("SELECT name, paused, events, bytes FROM route")?;
+            let rows = select.query_map([], |row| {
+                let (paused, events, bytes) = (row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok((row.get(0)?, RouteRow { paused, events, bytes }))
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Adds an event's duplicates, deliveries and attempts.
+    pub(super) fn fill(&self, db: &Connection, mut event: EventRow) -> Result<EventRow, ReadError> {
+        let seq = event.id.seq().cast_signed();
+        let sql = "SELECT count FROM duplicate WHERE seq=?";
+        let count: Option<u64> =
+            db.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
+        event.duplicates = count.unwrap_or(0);
+        let mut deliveries = recorded(db, seq << ORDINAL_BITS, (seq + 1) << ORDINAL_BITS)?;
+        let targets: String = db
+            .prepare_cached("SELECT targets FROM event WHERE seq=?")?
+            .query_row([seq], |row| row.get(0))?;
+        for (key, route) in (seq << ORDINAL_BITS..).zip(targets.split(',')) {
+            if let Ok(route) = route.parse()
+                && !deliveries.contains_key(&key)
+            {
+                deliveries.extend(fresh(db, route, key)?.map(|fresh| (key, fresh)));
+            }
+        }
+        let stands = |(key, delivery)| self.as_it_stands(key, delivery);
+        event.deliveries = deliveries.into_iter().map(stands).collect();
+        Ok(event)
+    }
+
+    /// What is pending may be out for an attempt, or its route held.
+    fn as_it_stands(&self, key: i64, delivery: DeliveryRow) -> DeliveryRow {
+        if delivery.state != State::Pending {
+            delivery
+        } else if self.out.contains(key) {
+            DeliveryRow { state: State::Leased, ..delivery }
+        } else if let Some(cause) = self.holds.load().get(&*delivery.route) {
+            DeliveryRow { state: State::Parked, cause: Some(cause.to_string()), ..delivery }
+        } else {
+            delivery
+        }
+    }
+
     /// Runs `read` on an idle connection, or on a new one when all are busy.
     pub(super) fn with<T>(
         &self,
@@ -197,40 +273,26 @@ impl Reader {
     }
 }
 
-/// Adds an event's duplicates, deliveries and attempts.
-pub(super) fn fill(db: &Connection, mut event: EventRow) -> Result<EventRow, ReadError> {
-    let seq = event.id.seq().cast_signed();
-    let sql = "SELECT count FROM duplicate WHERE seq=?";
-    let count: Option<u64> =
-        db.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
-    event.duplicates = count.unwrap_or(0);
-    let (first, end) = (seq << ORDINAL_BITS, (seq + 1) << ORDINAL_BITS);
-    let mut deliveries = fresh(db, first, end)?;
-    deliveries.extend(settled(db, first, end)?);
-    deliveries.sort_by_key(|(key, _)| *key);
-    event.deliveries = deliveries.into_iter().map(|(_, delivery)| delivery).collect();
-    Ok(event)
+/// A delivery of which nothing is recorded yet: its event alone knows of it.
+fn fresh(db: &Connection, route: i64, key: i64) -> rusqlite::Result<Option<DeliveryRow>> {
+    let sql =
+        "SELECT name, EXISTS(SELECT 1 FROM queue WHERE route=?1 AND due_at=?2 AND delivery=?3)
+        FROM route WHERE id=?1";
+    let row = |row: &Row<'_>| {
+        let cause = (!row.get::<_, bool>(1)?).then(|| BEHIND.to_owned());
+        let (route, state, due_at) = (row.get(0)?, State::Pending, Some(AT_ONCE));
+        Ok(DeliveryRow { route, state, due_at, cause, attempts: Vec::new() })
+    };
+    db.prepare_cached(sql)?.query_row(params![route, AT_ONCE, key], row).optional()
 }
 
-/// Deliveries that no attempt has been recorded for: they are in the queue alone.
-fn fresh(db: &Connection, first: i64, end: i64) -> rusqlite::Result<Vec<(i64, DeliveryRow)>> {
-    let sql = "SELECT delivery, route FROM queue WHERE due_at=0 AND delivery>=? AND delivery<?
-        AND delivery NOT IN (SELECT id FROM delivery WHERE id>=?1 AND id<?2)";
-    let mut select = db.prepare_cached(sql)?;
-    let rows = select.query_map([first, end], |row| {
-        let (state, due_at) = (State::Pending, Some(0));
-        let route = row.get(1)?;
-        Ok((row.get(0)?, DeliveryRow { route, state, due_at, cause: None, attempts: Vec::new() }))
-    })?;
-    rows.collect()
-}
-
-fn settled(db: &Connection, first: i64, end: i64) -> rusqlite::Result<Vec<(i64, DeliveryRow)>> {
+/// The deliveries of which an attempt is recorded, or their end.
+fn recorded(db: &Connection, first: i64, end: i64) -> rusqlite::Result<BTreeMap<i64, DeliveryRow>> {
     let sql = "SELECT id, route, state, due_at, cause, started_at, duration, outcome, error,
         version, logs FROM delivery WHERE id>=? AND id<?";
     let mut select = db.prepare_cached(sql)?;
     let mut rows = select.query([first, end])?;
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let key: i64 = row.get(0)?;
         let state = State::from_name(row.get_ref(2)?.as_str()?).unwrap_or(State::Parked);
@@ -241,7 +303,7 @@ fn settled(db: &Connection, first: i64, end: i64) -> rusqlite::Result<Vec<(i64, 
             attempts.extend(later_attempts(db, key)?);
         }
         let (route, cause) = (row.get(1)?, row.get(4)?);
-        found.push((key, DeliveryRow { route, state, due_at, cause, attempts }));
+        found.insert(key, DeliveryRow { route, state, due_at, cause, attempts });
     }
     Ok(found)
 }

@@ -13,8 +13,12 @@ use thiserror::Error;
 
 /// What makes each layout from the one before; the first makes it from nothing. Steps are only ever
 /// appended: files that older programs wrote went through them as they stand.
-const STEPS: &[&str] =
-    &[include_str!("layout/1.sql"), include_str!("layout/2.sql"), include_str!("layout/3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("layout/1.sql"),
+    include_str!("layout/2.sql"),
+    include_str!("layout/3.sql"),
+    include_str!("layout/4.sql"),
+];
 
 /// The layout that this program writes.
 pub const VERSION: usize = STEPS.len();
@@ -60,7 +64,7 @@ pub fn open_writer(file: &Path) -> Result<Connection, SchemaError> {
         "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
          PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
     )?;
-    db.set_prepared_statement_cache_capacity(32);
+    db.set_prepared_statement_cache_capacity(64);
     bring_up(&mut db, missing, VERSION)?;
     Ok(db)
 }

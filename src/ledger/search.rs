@@ -6,7 +6,7 @@ use std::ops::Range;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::cause;
-use super::read::{EventRow, ReadError, Reader, fill};
+use super::read::{DeliveryRow, EventRow, ReadError, Reader};
 use super::schema::ORDINAL_BITS;
 use crate::delivery::State;
 use crate::event::EventId;
@@ -56,21 +56,10 @@ const EVENTS: &str = "SELECT seq, received_at, source, type, secret IS NOT NULL,
 const EVENT: &str =
     "SELECT seq, received_at, source, type, secret IS NOT NULL, routes FROM event WHERE seq=?";
 
-/// Deliveries by their keys, those too that are in the queue alone.
-const DELIVERIES: &str = "SELECT id, route, state, cause FROM delivery WHERE id>=?1 AND id<?2
-    UNION ALL SELECT delivery, route, 'pending', NULL FROM queue
-        WHERE due_at=0 AND delivery>=?1 AND delivery<?2
-    ORDER BY 1 DESC LIMIT ?3";
-
-/// What is not done is found by the index `unsettled`, which SQLite takes only for a query that
+/// Dead letters are found by the index `unsettled`, which SQLite takes only for a query that
 /// repeats the index's condition.
-const UNSETTLED: &str = "SELECT id, route, state, cause FROM delivery
-    WHERE state=?4 AND state<>'done' AND id>=?1 AND id<?2 ORDER BY id DESC LIMIT ?3";
-const PENDING: &str = "SELECT id, route, state, cause FROM delivery
-        WHERE state=?4 AND state<>'done' AND id>=?1 AND id<?2
-    UNION ALL SELECT delivery, route, 'pending', NULL FROM queue
-        WHERE due_at=0 AND delivery>=?1 AND delivery<?2
-    ORDER BY 1 DESC LIMIT ?3";
+const DEAD: &str = "SELECT id, route, cause FROM delivery
+    WHERE state='dead' AND state<>'done' AND id>=?1 AND id<?2 ORDER BY id DESC LIMIT ?3";
 
 impl Reader {
     /// A page of events.
@@ -81,8 +70,8 @@ impl Reader {
         self.with(|db| {
             let span = span(db, filter)?;
             let mut walk = Walk { items: Vec::new(), looked_at: 0, last: None };
-            if filter.asks_for_a_delivery() {
-                self.walk_deliveries(db, filter, &span, &mut walk)?;
+            if filter.state.flatten() == Some(State::Dead) {
+                self.walk_dead(db, filter, &span, &mut walk)?;
             } else {
                 self.walk_events(db, filter, &span, &mut walk)?;
             }
@@ -105,9 +94,11 @@ impl Reader {
             let event = self.event_row(row)?;
             walk.last = Some(event.id.seq());
             let routes: u64 = row.get(5)?;
-            let is_wanted = filter.state.is_none() || routes == 0;
-            if is_wanted && filter.lets_event_through(&event) {
-                walk.items.push(fill(db, event)?);
+            let may_be = filter.state != Some(None) || routes == 0;
+            if may_be && filter.lets_event_through(&event) {
+                let event = self.fill(db, event)?;
+                walk.items
+                    .extend(Some(event).filter(|event| filter.lets_deliveries_through(event)));
             }
             if walk.is_over(filter) {
                 break;
@@ -116,7 +107,7 @@ impl Reader {
         Ok(())
     }
 
-    fn walk_deliveries(
+    fn walk_dead(
         &self,
         db: &Connection,
         filter: &Filter,
@@ -124,30 +115,22 @@ impl Reader {
         walk: &mut Walk,
     ) -> Result<(), ReadError> {
         let [first, end] = [span.start, span.end].map(|seq| seq << ORDINAL_BITS);
-        let state = filter.state.flatten();
-        let mut select = db.prepare_cached(match state {
-            Some(State::Dead | State::Parked) => UNSETTLED,
-            Some(State::Pending) => PENDING,
-            Some(State::Leased | State::Done) | None => DELIVERIES,
-        })?;
-        let mut rows = match state {
-            Some(state @ (State::Dead | State::Parked | State::Pending)) => {
-                select.query(params![first, end, LOOKED_AT, state.name()])?
-            }
-            _ => select.query(params![first, end, LOOKED_AT])?,
-        };
+        let mut select = db.prepare_cached(DEAD)?;
+        let mut rows = select.query(params![first, end, LOOKED_AT])?;
         let mut event = db.prepare_cached(EVENT)?;
         let mut taken = None;
         while let Some(row) = rows.next()? {
             walk.looked_at += 1;
             let seq = row.get::<_, u64>(0)? >> ORDINAL_BITS;
             walk.last = Some(seq);
+            let [route, cause] = [row.get_ref(1)?, row.get_ref(2)?]
+                .map(|value| value.as_str_or_null().ok().flatten());
             // An event may have several such deliveries.
-            if taken != Some(seq) && filter.lets_delivery_through(row)? {
+            if taken != Some(seq) && filter.lets_route_through(route.unwrap_or_default(), cause) {
                 taken = Some(seq);
                 let found = event.query_row([seq], |row| self.event_row(row)).optional()?;
                 if let Some(found) = found.filter(|event| filter.lets_event_through(event)) {
-                    walk.items.push(fill(db, found)?);
+                    walk.items.push(self.fill(db, found)?);
                 }
             }
             if walk.is_over(filter) {
@@ -196,17 +179,21 @@ impl Filter {
             && self.received.as_ref().is_none_or(|span| span.contains(&event.received_at))
     }
 
-    /// Whether the delivery of that row is one that is asked for.
-    fn lets_delivery_through(&self, row: &Row<'_>) -> Result<bool, ReadError> {
-        let [route, state, cause] = [row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?]
-            .map(|value| value.as_str_or_null().ok().flatten());
-        let wanted_state = self.state.flatten().map(State::name);
-        Ok(self.route.as_deref().is_none_or(|wanted| route == Some(wanted))
-            && wanted_state.is_none_or(|wanted| state == Some(wanted))
+    /// Whether one of its deliveries is asked for, if any is.
+    fn lets_deliveries_through(&self, event: &EventRow) -> bool {
+        let is_wanted = |delivery: &DeliveryRow| {
+            self.state.flatten().is_none_or(|wanted| delivery.state == wanted)
+                && self.lets_route_through(&delivery.route, delivery.cause.as_deref())
+        };
+        !self.asks_for_a_delivery() || event.deliveries.iter().any(is_wanted)
+    }
+
+    fn lets_route_through(&self, route: &str, cause: Option<&str>) -> bool {
+        self.route.as_deref().is_none_or(|wanted| route == wanted)
             && self
                 .cause
                 .as_deref()
-                .is_none_or(|wanted| cause.is_some_and(|cause| cause::same(wanted, cause))))
+                .is_none_or(|wanted| cause.is_some_and(|cause| cause::same(wanted, cause)))
     }
 }
 

@@ -8,7 +8,10 @@ use tokio::sync::oneshot;
 
 use super::Sameness;
 use super::body::Packed;
-use crate::delivery::{Next, Outcome};
+use super::order::Order;
+use super::queue::Row;
+use super::routes::Rule;
+use crate::delivery::{Backlog, Next, Outcome};
 use crate::effects::Changes;
 use crate::event::{Event, EventId};
 
@@ -24,6 +27,20 @@ pub enum AppendError {
     /// What its attempt read of the handler's state has changed: it must be made again.
     #[error("the handler's state has changed")]
     Outdated,
+    /// A route that takes it has as many unsettled deliveries as it may have.
+    #[error("a route's backlog is full")]
+    Full,
+}
+
+/// A route that takes an event.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its name.
+    pub route: Arc<str>,
+    /// What orders the event among the route's others, if anything does.
+    pub order: Option<Order>,
+    /// How many of them may wait.
+    pub backlog: Backlog,
 }
 
 /// An event is durable.
@@ -43,7 +60,7 @@ pub struct Append {
     pub(super) body: Packed,
     pub(super) same: Option<Sameness>,
     pub(super) settled: Option<Settled>,
-    pub(super) routes: Vec<Arc<str>>,
+    pub(super) targets: Vec<Target>,
     /// Who waits for it; nobody for an emitted one.
     pub(super) reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
 }
@@ -110,24 +127,32 @@ impl Append {
     pub fn held(&self) -> usize {
         self.bytes() + self.event.body().len()
     }
+
+    /// Bytes of the event itself, which it counts for in a backlog.
+    pub fn size(&self) -> i64 {
+        let bytes = self.event.headers().as_bytes().len() + self.event.body().len();
+        i64::try_from(bytes).unwrap_or(i64::MAX)
+    }
 }
 
 /// A due delivery, taken for one attempt. It is pending in the ledger until it is settled.
 #[derive(Debug)]
 pub struct Lease {
-    pub(super) key: i64,
-    pub(super) due_at: u64,
+    pub(super) row: Row,
     /// The route's name.
     pub route: Arc<str>,
-    /// The attempt's number; 1 is the first.
-    pub attempt: u32,
     pub(super) event: Option<(EventId, Arc<Event>)>,
 }
 
 impl Lease {
     /// A number that is the delivery's own.
     pub fn delivery(&self) -> u64 {
-        self.key.unsigned_abs()
+        self.row.delivery.unsigned_abs()
+    }
+
+    /// The attempt's number; 1 is the first.
+    pub fn attempt(&self) -> u32 {
+        self.row.attempt
     }
 }
 
@@ -146,19 +171,12 @@ pub struct Attempt {
     pub logs: Option<String>,
 }
 
-/// How a leased delivery is settled.
-#[derive(Debug, Clone)]
-pub enum Settlement {
-    /// After an attempt.
-    Attempted(Attempt, Next),
-    /// It cannot run now, for this reason; no attempt is spent.
-    Parked(String),
-}
-
+/// What a leased delivery came to.
 #[derive(Debug)]
 pub struct Settle {
     pub(super) lease: Lease,
-    pub(super) settlement: Settlement,
+    pub(super) attempt: Attempt,
+    pub(super) next: Next,
     pub(super) effects: Option<Effects>,
 }
 
@@ -177,8 +195,17 @@ pub struct Effects {
     pub(super) reply: oneshot::Sender<Result<(), Lease>>,
 }
 
-/// Parked deliveries of these routes are pending again.
+/// A route is to be paused, or resumed.
 #[derive(Debug)]
-pub struct Unpark {
-    pub(super) routes: Vec<Arc<str>>,
+pub struct Pause {
+    pub(super) route: Arc<str>,
+    pub(super) paused: bool,
+    pub(super) reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+/// How routes are to be treated from now on.
+#[derive(Debug)]
+pub struct Ruling {
+    pub(super) rules: Vec<Rule>,
+    pub(super) reply: oneshot::Sender<()>,
 }

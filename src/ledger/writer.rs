@@ -8,31 +8,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use async_channel::Sender;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::apply::{self, Moved};
 use super::body::Packed;
 use super::dedupe::{Sameness, Seen};
 use super::disk::Disk;
-use super::effects::{self, Ended};
+use super::effects::Ended;
+use super::group::{Done, Group};
 use super::health::Health;
 use super::inbox::{Batch, Inbox};
-use super::leases::{Handover, Leases};
-use super::queue::{self, AT_ONCE, Due};
+use super::leases::{Leases, Out};
+use super::queue::{self, Row};
+use super::routes::{Holds, Moved, Routes};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
 use super::work::Effects;
-use super::{Append, AppendError, Lease, Options, Receipt, Settle, Staged, Unpark};
+use super::{Append, AppendError, Lease, Options, Receipt, Ruling, Settle, Staged, apply, order};
 use crate::clock::{Stamps, millis, wall_ms};
 use crate::delivery::State;
 use crate::event::EventId;
 use crate::metrics::Metrics;
 
-/// How long to wait before a queue that could not be read is read again.
-const READ_AGAIN: Duration = Duration::from_millis(100);
+/// Stamps that are behind the ledger's last by less are taken as they are.
+const BEHIND: u64 = 1_000;
 
 /// What others need to know of the ledger's file.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub struct Facts {
     pub next_seq: u64,
     /// The ids that are remembered.
     pub seen: Arc<Mutex<Seen>>,
+    /// The routes whose deliveries are parked, kept up to date by the writer.
+    pub holds: Arc<ArcSwap<Holds>>,
+    /// The deliveries that are out for an attempt.
+    pub out: Out,
     /// Whether it takes events, kept up to date by the writer.
     pub health: Arc<Health>,
 }
@@ -52,15 +58,19 @@ pub struct Facts {
 /// The writer, before its thread starts.
 pub struct Writer {
     sweeper: Sweeper,
-    disk: Disk,
+    pub(super) disk: Disk,
     space: Space,
-    stamps: Stamps,
+    pub(super) stamps: Stamps,
     metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
-    counts: Moved,
-    leases: Leases,
-    to_dispatch: Sender<Lease>,
-    unpark: Vec<(Vec<Arc<str>>, i64)>,
+    pub(super) routes: Routes,
+    pub(super) leases: Leases,
+    pub(super) to_dispatch: Sender<Lease>,
+    done: i64,
+    dead: i64,
+    holds: Arc<ArcSwap<Holds>>,
+    /// Routes that keep no order any more; some of their deliveries may still wait for others.
+    unordered: Vec<i64>,
     unsettled: Vec<Settle>,
     health: Arc<Health>,
 }
@@ -77,17 +87,16 @@ pub fn open(
     to_dispatch: Sender<Lease>,
     sweeper: Sweeper,
 ) -> Result<(Writer, Facts), SchemaError> {
-    let latest = stamps.now().saturating_add(millis(options.longest_wait));
     let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
-    let (disk, (tag, dedupe_key, next_seq, counts)) = Disk::open(file, |db| {
-        queue::pull_in(db, latest)?;
+    let (disk, (tag, dedupe_key, next_seq, routes, counts)) = Disk::open(file, |db| {
+        catch_up(db, stamps.now())?;
         let tag = schema::value(db, "tag")?;
         remember(db, &mut seen, tag, options.dedupe_window)?;
-        let next_seq = schema::last_seq(db)? + 1;
-        Ok((tag, schema::value(db, "dedupe_key")?, next_seq, apply::counts(db)?))
+        let (dedupe_key, next_seq) = (schema::value(db, "dedupe_key")?, schema::last_seq(db)? + 1);
+        Ok((tag, dedupe_key, next_seq, Routes::read(db, metrics)?, apply::counts(db)?))
     })?;
     let (seen, health) = (Arc::new(Mutex::new(seen)), Arc::<Health>::default());
-    let free = metrics.free_bytes.clone();
+    let (holds, out, free) = (Arc::default(), Out::default(), metrics.free_bytes.clone());
     sweeper.search();
     let mut writer = Writer {
         sweeper,
@@ -95,17 +104,30 @@ pub fn open(
         space: Space::new(&options.data, options.min_free, health.clone(), free),
         stamps,
         metrics: metrics.clone(),
-        counts,
+        routes,
         seen: seen.clone(),
-        leases: Leases::new(),
+        leases: Leases::new(out.clone()),
         to_dispatch,
-        unpark: Vec::new(),
+        done: counts.0,
+        dead: counts.1,
+        holds: Arc::clone(&holds),
+        unordered: Vec::new(),
         unsettled: Vec::new(),
         health: health.clone(),
     };
     writer.space.look();
+    writer.look_at_all();
+    writer.hold();
     writer.show();
-    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, health }))
+    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, holds, out, health }))
+}
+
+/// A clock that was set back while nobody looked would make what waits wait longer: its stamps go
+/// back as well.
+fn catch_up(db: &Connection, now: u64) -> rusqlite::Result<()> {
+    let last: u64 = schema::value(db, "stamp")?;
+    let behind = last.saturating_sub(now);
+    if behind < BEHIND { Ok(()) } else { queue::move_back(db, behind) }
 }
 
 /// Reads back the ids of the window, oldest first, as many as memory allows.
@@ -120,18 +142,6 @@ fn remember(db: &Connection, seen: &mut Seen, tag: u32, window: Duration) -> rus
         seen.insert(Sameness::from_bytes(row.get(2)?), EventId::new(at, tag, seq), at);
     }
     Ok(())
-}
-
-/// What one commit did, to be told when it is on disk.
-#[derive(Default)]
-struct Done {
-    /// What came of each, in their order.
-    receipts: Vec<Result<Receipt, AppendError>>,
-    ended: Vec<Ended>,
-    again: Vec<Result<(), AppendError>>,
-    remembered: usize,
-    moved: Moved,
-    unpark: Option<Option<i64>>,
 }
 
 impl Writer {
@@ -157,7 +167,11 @@ impl Writer {
         let mut batch = inbox.take(Some(self.look_again()));
         let last = batch.last;
         batch.settles.splice(0..0, self.unsettled.drain(..));
-        self.unpark.extend(batch.unpark.drain(..).map(|Unpark { routes }| (routes, i64::MIN)));
+        for lease in batch.given_back.drain(..) {
+            self.leases.end(lease.row.route, lease.row.delivery);
+            self.leases.behind(lease.row.route);
+        }
+        let ruled: Vec<_> = batch.rulings.drain(..).map(|ruling| self.rule(ruling)).collect();
         self.space.look();
         self.reopen(last);
         if self.health.problem().is_some() {
@@ -170,6 +184,9 @@ impl Writer {
         }
         self.lease_from_queue();
         self.show();
+        for reply in ruled {
+            let _gone = reply.send(());
+        }
         !last
     }
 
@@ -179,10 +196,10 @@ impl Writer {
         if let Some(again_at) = self.disk.again_at() {
             return space.min(again_at);
         }
-        let now = self.stamps.now();
-        if !self.unpark.is_empty() || self.leases.wanted(now) > 0 {
+        if !self.unordered.is_empty() {
             return Instant::now();
         }
+        let now = self.stamps.now();
         let due = self.leases.look_again_at().and_then(|at| {
             Instant::now().checked_add(Duration::from_millis(at.saturating_sub(now)))
         });
@@ -195,14 +212,41 @@ impl Writer {
         if !last && Instant::now() < again_at {
             return;
         }
-        match self.disk.reopen(apply::counts) {
+        let routes = &mut self.routes;
+        let read = |db: &Connection| routes.read_again(db).and_then(|()| apply::counts(db));
+        match self.disk.reopen(read) {
             Ok(counts) => {
-                self.counts = counts;
-                self.leases.behind();
+                (self.done, self.dead) = counts;
+                self.look_at_all();
+                self.hold();
                 self.health.failing(false);
                 self.sweeper.search();
             }
             Err(error) => self.failed(&error),
+        }
+    }
+
+    fn look_at_all(&mut self) {
+        for (route, _) in self.routes.iter().filter(|(_, known)| known.events > 0) {
+            self.leases.behind(route);
+        }
+    }
+
+    /// These rules are in force; gives who waits for it.
+    fn rule(&mut self, Ruling { rules, reply }: Ruling) -> oneshot::Sender<()> {
+        self.unordered = self.routes.rule(rules);
+        if let Some(db) = self.disk.db() {
+            self.unordered.retain(|route| order::is_kept(db, *route).unwrap_or(true));
+        }
+        self.hold();
+        reply
+    }
+
+    /// Leases no more of routes that are held, and tells everyone which those are.
+    fn hold(&mut self) {
+        if self.routes.have_changed() {
+            self.routes.iter().for_each(|(route, known)| self.leases.hold(route, known.is_held()));
+            self.holds.store(Arc::new(self.routes.holds()));
         }
     }
 
@@ -214,11 +258,17 @@ impl Writer {
 
     fn commit(&mut self, mut batch: Batch) {
         let Some(db) = self.disk.db() else { return self.put_off(batch) };
-        if batch.is_empty() && self.unpark.is_empty() {
+        if batch.is_empty() && self.unordered.is_empty() {
             return;
         }
         let mut done = Done::default();
-        match self.apply(db, &batch, &mut done) {
+        let mut group = Group {
+            seen: &self.seen,
+            routes: &mut self.routes,
+            stamp: self.stamps.now(),
+            unordered: self.unordered.last().copied(),
+        };
+        match group.commit(db, &batch, &mut done) {
             Ok(()) => self.committed(batch, done),
             Err(error) => {
                 self.seen().take_back(done.remembered);
@@ -237,50 +287,10 @@ impl Writer {
         for again in batch.again.drain(..) {
             let _gone = again.reply.send(Err(AppendError::Unavailable));
         }
+        for pause in batch.pauses.drain(..) {
+            let _gone = pause.reply.send(Err(AppendError::Unavailable));
+        }
         self.unsettled = batch.settles;
-    }
-
-    fn apply(&self, db: &Connection, batch: &Batch, done: &mut Done) -> rusqlite::Result<()> {
-        let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-        for settle in &batch.settles {
-            done.ended.push(effects::settle(&group, settle, &mut done.moved)?);
-        }
-        for append in &batch.appends {
-            let receipt = self.append(&group, append, done)?;
-            done.receipts.push(receipt);
-        }
-        for again in &batch.again {
-            done.again.push(effects::again(&group, again, &mut done.moved)?);
-        }
-        if let Some((routes, after)) = self.unpark.last() {
-            done.unpark = Some(apply::unpark(&group, routes, *after, &mut done.moved)?);
-        }
-        apply::count(&group, &done.moved)?;
-        group.commit()
-    }
-
-    fn append(
-        &self,
-        db: &Connection,
-        append: &Append,
-        done: &mut Done,
-    ) -> rusqlite::Result<Result<Receipt, AppendError>> {
-        let at = append.event.received_at();
-        if let Some(same) = append.same
-            && let Some(id) = self.seen().first(same, at)
-        {
-            apply::duplicate(db, id.seq())?;
-            return Ok(Ok(Receipt { id, duplicate: true }));
-        }
-        if !effects::commit_settled(db, append.settled.as_ref(), &mut done.moved)? {
-            return Ok(Err(AppendError::Outdated));
-        }
-        apply::append(db, append, &mut done.moved)?;
-        if let Some(same) = append.same {
-            self.seen().insert(same, append.id, at);
-            done.remembered += 1;
-        }
-        Ok(Ok(Receipt { id: append.id, duplicate: false }))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -288,38 +298,45 @@ impl Writer {
     }
 
     /// Tells everyone what is on disk now.
-    fn committed(&mut self, mut batch: Batch, done: Done) {
-        self.counts.pending += done.moved.pending;
-        self.counts.done += done.moved.done;
-        self.counts.dead += done.moved.dead;
-        self.counts.parked += done.moved.parked;
-        for (settle, ended) in batch.settles.drain(..).zip(done.ended) {
-            self.settled(settle, ended);
+    fn committed(&mut self, batch: Batch, done: Done) {
+        let mut moved = done.moved;
+        self.done += moved.done;
+        self.dead += moved.dead;
+        self.routes.moved(&moved);
+        self.hold();
+        for (settle, ended) in batch.settles.into_iter().zip(done.ended) {
+            self.settled(settle, ended, &mut moved);
         }
-        if let Some(after) = done.unpark {
-            self.leases.behind();
-            let step = self.unpark.pop().zip(after);
-            self.unpark.extend(step.map(|((routes, _), after)| (routes, after)));
+        moved.next.drain(..).for_each(|row| self.hand_over_next(row));
+        if let Some(route) = self.unordered.last() {
+            self.leases.behind(*route);
+        }
+        if done.released {
+            self.unordered.pop();
         }
         for (mut append, receipt) in batch.appends.into_iter().zip(done.receipts) {
             if receipt.is_ok_and(|receipt| !receipt.duplicate) {
-                self.stored(&mut append);
+                self.stored(&mut append, &mut moved);
                 let effects = append.settled.and_then(|settled| settled.effects);
-                self.emitted(effects);
+                self.emitted(effects, &mut moved);
             }
             tell(append.reply, receipt);
         }
         for (again, made) in batch.again.into_iter().zip(done.again) {
             if made.is_ok() {
-                self.emitted(again.settled.effects);
+                self.emitted(again.settled.effects, &mut moved);
             }
             let _gone = again.reply.send(made);
+        }
+        for pause in batch.pauses {
+            let _gone = pause.reply.send(Ok(()));
         }
     }
 
     /// A lease has come to its end, or goes back to whoever had it.
-    fn settled(&mut self, Settle { lease, effects, .. }: Settle, ended: Ended) {
-        let key = lease.key;
+    fn settled(&mut self, settle: Settle, ended: Ended, moved: &mut Moved) {
+        let Settle { lease, effects, .. } = settle;
+        let Row { route, delivery, .. } = lease.row;
         let back = if ended == Ended::Outdated { Err(lease) } else { Ok(()) };
         let is_back = back.is_err();
         let (staged, told) = match effects {
@@ -329,77 +346,48 @@ impl Writer {
         if is_back && told {
             return;
         }
-        self.leases.end(key);
+        self.leases.end(route, delivery);
         match ended {
-            Ended::Now(due) => {
-                due.into_iter().for_each(|at| self.leases.due(at));
-                self.emitted(staged);
-            }
+            Ended::Now => self.emitted(staged, moved),
             Ended::Before => {}
             // Nobody makes the attempt again: the delivery waits in the queue.
-            Ended::Outdated => self.leases.behind(),
+            Ended::Outdated => self.leases.behind(route),
         }
     }
 
     /// The events that an attempt emitted are durable.
-    fn emitted(&mut self, effects: Option<Staged>) {
+    fn emitted(&mut self, effects: Option<Staged>, moved: &mut Moved) {
         for mut event in effects.into_iter().flat_map(|staged| staged.emitted) {
-            self.stored(&mut event);
+            self.stored(&mut event, moved);
         }
     }
 
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
-    fn stored(&mut self, append: &mut Append) {
-        let id = append.id;
+    fn stored(&mut self, append: &mut Append, moved: &mut Moved) {
         if let Packed::Spooled(file) = &mut append.body {
             file.leave();
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
-        for (ordinal, route) in append.routes.iter().enumerate() {
-            let key = apply::delivery_key(id.seq(), append.first_waiting() + ordinal);
-            let event = match self.leases.fresh(key, append.event.body().len()) {
-                Handover::WithEvent => Some((id, append.event.clone())),
-                Handover::KeyOnly => None,
-                Handover::Queued => continue,
-            };
-            self.hand_over(Lease { key, due_at: AT_ONCE, route: route.clone(), attempt: 1, event });
-        }
-    }
-
-    /// Leases what the queue holds and is due.
-    fn lease_from_queue(&mut self) {
-        let now = self.stamps.now();
-        let wanted = self.leases.wanted(now);
-        let Some(db) = self.disk.db().filter(|_| wanted > 0) else { return };
-        let found = match queue::due(db, now, self.leases.count() + wanted) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::error!(%error, "the ledger's queue cannot be read");
-                self.leases.read(true, Some(now + millis(READ_AGAIN)));
-                return;
-            }
-        };
-        let is_free = |due: &Due| !self.leases.is_out(due.delivery);
-        let free: Vec<Due> = found.due.into_iter().filter(is_free).collect();
-        self.leases.read(free.len() <= wanted && !found.more, found.next);
-        for Due { due_at, delivery: key, route, attempt } in free.into_iter().take(wanted) {
-            self.leases.queued(key);
-            self.hand_over(Lease { key, due_at, route: route.into(), attempt, event: None });
-        }
-    }
-
-    fn hand_over(&self, lease: Lease) {
-        // Refused only when dispatch has ended; then nobody waits for it.
-        let _ended = self.to_dispatch.try_send(lease);
+        let due = moved.fresh.remove(&append.id.seq()).unwrap_or_default();
+        self.hand_over_fresh(append, &due);
     }
 
     fn show(&self) {
-        let leased = i64::try_from(self.leases.count()).unwrap_or(i64::MAX);
-        let counts = Moved { pending: self.counts.pending - leased, ..self.counts };
-        for (name, count) in counts.named() {
-            self.metrics.deliveries.with_label_values(&[name]).set(count);
+        let (mut pending, mut parked) = (0, 0);
+        for (route, known) in self.routes.iter() {
+            let left = known.events - i64::try_from(self.leases.count_of(route)).unwrap_or(0);
+            *(if known.is_held() { &mut parked } else { &mut pending }) += left;
         }
-        self.metrics.deliveries.with_label_values(&[State::Leased.name()]).set(leased);
+        let leased = i64::try_from(self.leases.count()).unwrap_or(i64::MAX);
+        for (state, count) in [
+            (State::Pending, pending),
+            (State::Leased, leased),
+            (State::Done, self.done),
+            (State::Dead, self.dead),
+            (State::Parked, parked),
+        ] {
+            self.metrics.deliveries.with_label_values(&[state.name()]).set(count);
+        }
         let horizon = self.seen().horizon(wall_ms());
         self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
     }

@@ -24,7 +24,7 @@ pub struct Shared {
     pub current: Current,
     /// Who may ask the admin side.
     pub guard: Arc<ArcSwap<Guard>>,
-    /// Where deliveries are parked.
+    /// What holds the deliveries of routes that cannot run.
     pub ledger: Ledger,
     /// What is counted.
     pub metrics: Metrics,
@@ -162,13 +162,8 @@ impl Loader {
             None => last.with_handlers(handlers),
         });
         self.shared.current.store(next.clone());
+        self.shared.ledger.rule(next.rules()).await;
         show_sources(&self.shared.metrics, &next);
-        let mut freed = next.runnable();
-        let before = last.runnable();
-        freed.retain(|route| !before.contains(route));
-        if !freed.is_empty() {
-            self.shared.ledger.unpark(freed);
-        }
         add_handlers(&mut report, &last.handlers, &next);
         self.tell(&report);
         report

@@ -1,10 +1,14 @@
 //! The same event again.
 
 use std::collections::BTreeSet;
+use std::io::{BufReader, ErrorKind, Write};
+use std::net::TcpStream;
 use std::sync::Barrier;
 
+use rusqlite::Connection;
+
 use crate::senders::{Sending, acme, github, hotglue, now, standard};
-use crate::yard::{Answer, Yard};
+use crate::yard::{self, Answer, Yard};
 
 const SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==";
 
@@ -132,4 +136,73 @@ fn of_many_at_once_one_is_stored() {
         assert_eq!(yard.event(ids.first().unwrap())["duplicates"], CLIENTS - 1);
     }
     assert_eq!(yard.ask("/api/v1/events").json()["items"].as_array().unwrap().len(), 3);
+}
+
+/// Posts the same event on so many connections, without reading what is answered.
+fn post_together(yard: &Yard, sending: &Sending) -> Vec<TcpStream> {
+    let post = |_| {
+        let mut stream = yard::connect(yard.public());
+        stream.write_all(&sending.bytes("connection: close\r\n")).unwrap();
+        stream
+    };
+    (0..100).map(post).collect()
+}
+
+/// No answer has come on any of these. What the program, which reads sockets with one thread, could
+/// answer, it has answered when it has answered others that came later.
+fn nothing_is_answered(yard: &Yard, streams: &[TcpStream]) {
+    for _ in 0..20 {
+        assert_eq!(Sending::new("/nowhere", "").to(yard).status, 404);
+    }
+    for stream in streams {
+        stream.set_nonblocking(true).unwrap();
+        let seen = stream.peek(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(seen, Err(ErrorKind::WouldBlock));
+        stream.set_nonblocking(false).unwrap();
+    }
+}
+
+#[test]
+fn none_of_a_hundred_is_answered_before_the_first_is_durable() {
+    let mut yard = Yard::start(SOURCES, &[]);
+    let sending = svix("1", now(), "[1]");
+    for crash in [true, false] {
+        // While another writes, the program cannot commit.
+        let ledger = Connection::open(yard.path("data/ledger.db")).unwrap();
+        ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let streams = post_together(&yard, &sending);
+        nothing_is_answered(&yard, &streams);
+        if crash {
+            yard.kill();
+            drop(ledger);
+            yard.run();
+            let events = yard.ask("/api/v1/events").json();
+            assert_eq!(events["items"].as_array().unwrap().len(), 0);
+            continue;
+        }
+        ledger.execute_batch("ROLLBACK").unwrap();
+        let read = |stream| Answer::read(&mut BufReader::new(stream)).unwrap();
+        let answers: Vec<Answer> = streams.into_iter().map(read).collect();
+        let ids: BTreeSet<String> = answers.iter().map(id).collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        assert_eq!(answers.iter().filter(|answer| !is_duplicate(answer)).count(), 1);
+        assert_eq!(yard.event(ids.first().unwrap())["duplicates"], 99);
+    }
+}
+
+#[test]
+fn a_repeat_is_known_after_a_restart_within_the_window_and_memory_that_are_set() {
+    // Room for ten ids.
+    let memory = "dedupe_memory = \"1KiB\"\n";
+    let mut yard = Yard::start(&format!("{memory}{SOURCES}"), &[]);
+    let sent = |n: usize| svix(&n.to_string(), now(), "[1]");
+    let first: Vec<String> = (0..=10).map(|n| id(&sent(n).to(&yard))).collect();
+    yard.kill();
+    yard.run();
+    assert!(yard.metric("hookyard_dedupe_horizon_seconds") < 3_600.0, "it is not the window");
+    for (n, known) in [(10, true), (1, true), (0, false)] {
+        let again = sent(n).to(&yard);
+        assert_eq!(is_duplicate(&again), known, "{n}");
+        assert_eq!(first.contains(&id(&again)), known);
+    }
 }

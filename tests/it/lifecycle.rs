@@ -141,7 +141,7 @@ fn a_second_signal_ends_it_at_once() {
         assert_eq!(yard.ended(), Some(130));
         yard.run();
         assert_eq!(attempts(&yard.event(&event)), [] as [Value; 0]);
-        assert_eq!(delivery(&yard.event(&event))["state"], "pending");
+        assert_eq!(delivery(&yard.event(&event))["state"], "leased");
     }
 }
 

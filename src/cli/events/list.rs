@@ -65,7 +65,7 @@ pub struct Filter {
     /// With a delivery on this route.
     #[arg(long)]
     route: Option<String>,
-    /// With a delivery in this state: pending, done, dead or parked; or unrouted.
+    /// With a delivery in this state: pending, leased, done, dead or parked; or unrouted.
     #[arg(long, value_parser = PossibleValuesParser::new(STATES), hide_possible_values = true)]
     state: Option<String>,
     /// With a delivery that has this cause, or one that differs in numbers and ids alone.
@@ -79,7 +79,7 @@ pub struct Filter {
     until: Option<u64>,
 }
 
-const STATES: [&str; 5] = ["pending", "done", "dead", "parked", "unrouted"];
+const STATES: [&str; 6] = ["pending", "leased", "done", "dead", "parked", "unrouted"];
 
 impl Filter {
     /// As parameters of a query.

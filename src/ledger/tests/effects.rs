@@ -33,8 +33,10 @@ fn held(store: &Store, key: &str) -> Option<Vec<u8>> {
     store.ledger.state().get("h", key).unwrap().map(|stored| stored.value)
 }
 
-fn done() -> Settlement {
-    attempted(Outcome::Ack, Next::Done)
+impl Store {
+    async fn ack_with(&self, lease: Lease, staged: Staged) -> Result<(), Lease> {
+        self.ledger.settle_with(lease, super::attempt(Outcome::Ack), Next::Done, staged).await
+    }
 }
 
 #[tokio::test]
@@ -44,10 +46,10 @@ async fn what_an_attempt_wrote_and_emitted_is_there_when_it_is_settled() {
     let lease = store.lease().await;
     let (id, parent) = store.ledger.event(&lease).unwrap();
     let child = parent.emitted(id, "h", "made".into(), Bytes::from_static(b"b"), wall_ms());
-    let emitted = store.ledger.emitted(child.clone(), vec!["q".into()]).await.unwrap();
+    let emitted = store.ledger.emitted(child.clone(), vec![target("q")]).await.unwrap();
     let staged = Staged { emitted: vec![emitted], ..count(&store, "n") };
     assert_eq!(held(&store, "n"), None);
-    store.ledger.settle_with(lease, done(), staged).await.unwrap();
+    store.ack_with(lease, staged).await.unwrap();
     assert_eq!(held(&store, "n"), Some(vec![1]));
     let lease = store.lease().await;
     let (child_id, stored) = store.ledger.event(&lease).unwrap();
@@ -63,12 +65,12 @@ async fn an_attempt_whose_reads_were_changed_gets_its_lease_back_and_changes_not
     store.append("a", None, &["r", "r"]).await.unwrap();
     let (one, other) = (store.lease().await, store.lease().await);
     let (first, second) = (count(&store, "n"), count(&store, "n"));
-    store.ledger.settle_with(one, done(), first).await.unwrap();
-    let other = store.ledger.settle_with(other, done(), second).await.unwrap_err();
+    store.ack_with(one, first).await.unwrap();
+    let other = store.ack_with(other, second).await.unwrap_err();
     assert_eq!(held(&store, "n"), Some(vec![1]));
     store.until("done", 1).await;
     let again = count(&store, "n");
-    store.ledger.settle_with(other, done(), again).await.unwrap();
+    store.ack_with(other, again).await.unwrap();
     assert_eq!(held(&store, "n"), Some(vec![2]));
     store.until("done", 2).await;
 }
@@ -88,7 +90,7 @@ async fn a_list_that_has_changed_is_found_out_and_one_that_has_not_is_not() {
         only(attempt.into_effects().changes)
     };
     let before = list();
-    let settle = |lease, staged| store.ledger.settle_with(lease, done(), staged);
+    let settle = |lease, staged| store.ack_with(lease, staged);
     settle(store.lease().await, write("n", Some(vec![1]))).await.unwrap();
     let lease = settle(store.lease().await, before).await.unwrap_err();
     let before = list();
@@ -105,12 +107,11 @@ async fn a_lease_that_was_settled_before_has_no_effects() {
     let store = Store::new();
     store.append("a", None, &["r"]).await.unwrap();
     let lease = store.lease().await;
-    let (key, due_at, route) = (lease.key, lease.due_at, lease.route.clone());
-    let again = Lease { key, due_at, route, attempt: 1, event: None };
+    let again = Lease { row: lease.row, route: lease.route.clone(), event: None };
     let staged = count(&store, "n");
-    store.ledger.settle_with(lease, done(), staged).await.unwrap();
+    store.ack_with(lease, staged).await.unwrap();
     let staged = count(&store, "n");
-    store.ledger.settle_with(again, done(), staged).await.unwrap();
+    store.ack_with(again, staged).await.unwrap();
     assert_eq!(held(&store, "n"), Some(vec![1]));
 }
 
@@ -119,12 +120,12 @@ async fn effects_survive_a_crash_and_what_was_not_settled_has_none() {
     let store = Store::new();
     store.append("a", None, &["r", "r"]).await.unwrap();
     let staged = count(&store, "n");
-    store.ledger.settle_with(store.lease().await, done(), staged).await.unwrap();
+    store.ack_with(store.lease().await, staged).await.unwrap();
     drop((count(&store, "n"), store.lease().await));
     let store = store.crash();
     assert_eq!(held(&store, "n"), Some(vec![1]));
     let staged = count(&store, "n");
-    store.ledger.settle_with(store.lease().await, done(), staged).await.unwrap();
+    store.ack_with(store.lease().await, staged).await.unwrap();
     assert_eq!(held(&store, "n"), Some(vec![2]));
 }
 
@@ -139,8 +140,8 @@ async fn a_state_that_others_filled_meanwhile_is_as_good_as_changed() {
         only(attempt.into_effects().changes)
     };
     let (one, other) = (write("a"), write("b"));
-    store.ledger.settle_with(store.lease().await, done(), one).await.unwrap();
-    store.ledger.settle_with(store.lease().await, done(), other).await.unwrap_err();
+    store.ack_with(store.lease().await, one).await.unwrap();
+    store.ack_with(store.lease().await, other).await.unwrap_err();
 }
 
 /// What one attempt of the model does: it lists, or reads a key, and writes what it found and its
@@ -181,7 +182,7 @@ proptest! {
     #[test]
     fn attempts_of_one_handler_are_serializable(plans in prop::collection::vec(plan(), 1..12)) {
         let folder = tempfile::tempdir().unwrap();
-        let (store, mut model) = (Store::open(folder, HOUR), BTreeMap::<String, Vec<u8>>::new());
+        let (store, mut model) = (Store::open(folder, Stamps::start()), BTreeMap::<String, Vec<u8>>::new());
         let db = schema::open_writer(&store.path("ledger.db")).unwrap();
         let mut under_way = Vec::new();
         for (n, plan) in plans.iter().enumerate() {

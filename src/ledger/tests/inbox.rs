@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::event::EventId;
+use crate::ledger::Settle;
 use crate::ledger::body::Packed;
 use crate::ledger::inbox::Inbox;
-use crate::ledger::{Settle, Unpark};
+use crate::ledger::queue::Row;
 
 const MIB: usize = 1024 * 1024;
 
@@ -21,14 +22,19 @@ fn append(body: &Bytes) -> Append {
         body: Packed::Raw(body.clone()),
         same: None,
         settled: None,
-        routes: Vec::new(),
+        targets: Vec::new(),
         reply: Some(oneshot::channel().0),
     }
 }
 
-fn settle(key: i64) -> Settle {
-    let lease = Lease { key, due_at: 0, route: "r".into(), attempt: 1, event: None };
-    Settle { lease, settlement: attempted(Outcome::Ack, Next::Done), effects: None }
+fn lease(delivery: i64) -> Lease {
+    let row = Row { route: 1, due_at: 0, delivery, attempt: 1, bytes: 1, order: None };
+    Lease { row, route: "r".into(), event: None }
+}
+
+fn settle(delivery: i64) -> Settle {
+    let (attempt, next) = (attempt(Outcome::Ack), Next::Done);
+    Settle { lease: lease(delivery), attempt, next, effects: None }
 }
 
 /// What is worth a commit now.
@@ -92,14 +98,14 @@ fn the_writer_is_woken_for_everything_that_comes() {
     let (inbox, body) = (Inbox::default(), Bytes::new());
     let taken = thread::scope(|threads| {
         let writer = threads.spawn(|| {
-            let (mut appends, mut settles, mut unparks) = (0, 0, 0);
+            let (mut appends, mut settles, mut given_back) = (0, 0, 0);
             loop {
                 let batch = inbox.take(None);
                 appends += batch.appends.len();
                 settles += batch.settles.len();
-                unparks += batch.unpark.len();
+                given_back += batch.given_back.len();
                 if batch.last {
-                    return (appends, settles, unparks);
+                    return (appends, settles, given_back);
                 }
             }
         });
@@ -109,7 +115,7 @@ fn the_writer_is_woken_for_everything_that_comes() {
                     inbox.append(append(&body)).unwrap();
                     inbox.settle(settle(n as i64));
                     if n % 100 == 0 {
-                        inbox.unpark(Unpark { routes: Vec::new() });
+                        inbox.give_back(lease(n as i64));
                         thread::yield_now();
                     }
                 }

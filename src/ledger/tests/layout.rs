@@ -39,14 +39,16 @@ fn a_step_that_fails_leaves_the_file_as_it_was() {
     bring_up(&mut db, &STEPS).unwrap();
 }
 
-/// One event with a delivery that is done and one that is pending, as layout 1 has them.
+/// One event with a delivery that is done, one that is pending and one that is parked, as layout 1
+/// has them.
 const LAYOUT_1: &str = r#"
-INSERT INTO event VALUES(7, 1700000000000, 's', 't', NULL, 2, '{}', x'', 0, CAST('the body' AS BLOB));
+INSERT INTO event VALUES(7, 1700000000000, 's', 't', NULL, 3, '{}', x'', 0, CAST('the body' AS BLOB));
 INSERT INTO dedupe VALUES(7, 1700000000000, x'00112233445566778899aabbccddeeff');
 INSERT INTO delivery VALUES
-  (7 << 16, 'r', 'done', 1, NULL, NULL, 1700000000001, 5, 'ack', NULL, 'v', NULL);
+  (7 << 16, 'r', 'done', 1, NULL, NULL, 1700000000001, 5, 'ack', NULL, 'v', NULL),
+  (7 << 16 | 2, 'p', 'parked', 1, NULL, 'missing', 1700000000001, 5, 'retry', 'x', 'v', NULL);
 INSERT INTO queue VALUES(0, 7 << 16 | 1, 'q', 1);
-UPDATE ledger SET value=1 WHERE name IN ('done', 'pending');
+UPDATE ledger SET value=1 WHERE name IN ('done', 'pending', 'parked');
 PRAGMA user_version=1;
 "#;
 
@@ -57,16 +59,19 @@ async fn a_ledger_of_layout_1_opens_with_what_it_holds() {
     db.execute_batch(include_str!("../layout/1.sql")).unwrap();
     db.execute_batch(LAYOUT_1).unwrap();
     drop(db);
-    let store = Store::open(folder, HOUR);
+    let store = Store::open(folder, Stamps::start());
     assert_eq!(layout(&store.db()), schema::VERSION as i64);
     let lease = store.lease().await;
     let (id, event) = store.ledger.event(&lease).unwrap();
     assert_eq!((id.seq(), &event.body()[..], &*lease.route), (7, &b"the body"[..], "q"));
     store.ack(lease);
-    store.until("done", 2).await;
+    let lease = store.lease().await;
+    assert_eq!((&*lease.route, lease.attempt()), ("p", 2));
+    store.ack(lease);
+    store.until("done", 3).await;
     let shown = store.ledger.reader().show(id).unwrap().0;
     let routes: Vec<_> = shown.deliveries.iter().map(|d| (&*d.route, d.attempts.len())).collect();
-    assert_eq!(routes, [("r", 1), ("q", 1)]);
+    assert_eq!(routes, [("r", 1), ("q", 1), ("p", 2)]);
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn the_ledger_of_a_later_version_is_refused_and_left_as_it_is() {
     db.execute_batch(&format!("PRAGMA journal_mode=DELETE; PRAGMA user_version={later}")).unwrap();
     drop(db);
     let before = fs::read(&file).unwrap();
-    let error = open(folder.path(), HOUR, &metrics).err().unwrap().to_string();
+    let error = open(folder.path(), &metrics).err().unwrap().to_string();
     assert!(error.contains(&format!("layout {later},")), "{error}");
     assert!(error.contains(file.to_str().unwrap()), "{error}");
     assert!(fs::read(&file).unwrap() == before);

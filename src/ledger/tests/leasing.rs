@@ -1,11 +1,8 @@
 //! What is leased, when, and in which order.
 
-use std::time::Duration;
-
 use super::*;
-
-/// Deliveries that may be out at once.
-const LEASES: usize = 2_048;
+use crate::ledger::leases::LEASES;
+use crate::ledger::queue::MOVE_BACK;
 
 /// Far more than may be out at once.
 const MANY: usize = 2 * LEASES + 500;
@@ -52,7 +49,7 @@ async fn a_fresh_delivery_brings_its_event_along() {
     let receipt = store.append("body", None, &["a", "b"]).await.unwrap();
     for route in ["a", "b"] {
         let lease = store.lease().await;
-        assert_eq!((&*lease.route, lease.attempt), (route, 1));
+        assert_eq!((&*lease.route, lease.attempt()), (route, 1));
         assert!(lease.event.is_some());
         let (id, event) = store.ledger.event(&lease).unwrap();
         assert_eq!((id, &event.body()[..]), (receipt.id, &b"body"[..]));
@@ -86,7 +83,7 @@ async fn retries_and_fresh_ones_take_turns() {
     let store = store.reopen();
     let mut attempts = Vec::new();
     for _ in 0..200 {
-        attempts.push(store.lease().await.attempt);
+        attempts.push(store.lease().await.attempt());
     }
     assert!(attempts.chunks(2).all(|two| two == [1, 2]), "{attempts:?}");
 }
@@ -97,8 +94,8 @@ async fn a_retry_is_leased_when_it_is_due_and_no_earlier() {
     store.append("x", None, &["r"]).await.unwrap();
     for attempt in 1..=4 {
         let lease = store.lease().await;
-        assert!(store.ledger.now() >= lease.due_at);
-        assert_eq!(lease.attempt, attempt);
+        assert!(store.ledger.now() >= lease.row.due_at);
+        assert_eq!(lease.attempt(), attempt);
         let due_at = store.ledger.now() + 20;
         store.retry_at(lease, due_at);
     }
@@ -111,7 +108,7 @@ async fn what_was_out_is_leased_again_after_a_crash() {
     let first = store.lease().await;
     let store = store.crash();
     let again = store.lease().await;
-    assert_eq!((again.delivery(), again.attempt), (first.delivery(), 1));
+    assert_eq!((again.delivery(), again.attempt()), (first.delivery(), 1));
     assert_eq!(store.ledger.event(&again).unwrap().0, receipt.id);
 }
 
@@ -120,11 +117,10 @@ async fn a_stale_settlement_changes_nothing() {
     let store = Store::new();
     let receipt = store.append("x", None, &["r"]).await.unwrap();
     let lease = store.lease().await;
-    let (key, due_at, route) = (lease.key, lease.due_at, lease.route.clone());
+    let stale = Lease { row: lease.row, route: lease.route.clone(), event: None };
     store.ack(lease);
     store.until("done", 1).await;
-    let stale = Lease { key, due_at, route, attempt: 1, event: None };
-    store.ledger.settle(stale, attempted(Outcome::Reject("no".into()), Next::Dead));
+    store.reject(stale);
     store.append("y", None, &[]).await.unwrap();
     let (row, _) = store.ledger.reader().show(receipt.id).unwrap();
     assert_eq!(row.deliveries[0].attempts.len(), 1);
@@ -133,16 +129,56 @@ async fn a_stale_settlement_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_due_after_the_longest_wait_is_pulled_in_at_open() {
+async fn a_clock_that_was_set_back_makes_nothing_wait_longer() {
     let store = Store::new();
     let receipt = store.append("x", None, &["r"]).await.unwrap();
     let lease = store.lease().await;
-    store.retry_at(lease, u64::MAX);
-    let Store { ledger, folder, .. } = store;
-    drop(ledger);
-    let store = Store::open(folder, Duration::ZERO);
-    let due_at = store.ledger.reader().show(receipt.id).unwrap().0.deliveries[0].due_at;
+    let due_at = store.ledger.now() + 50;
+    store.retry_at(lease, due_at);
+    store.until("leased", 0).await;
+    let an_hour_ago = wall_ms() - 3_600_000;
+    let store = store.reopen_at(Stamps::start_at(an_hour_ago));
+    let shown = store.ledger.reader().show(receipt.id).unwrap().0.deliveries[0].due_at.unwrap();
+    assert!(shown < due_at - 3_500_000, "{shown}");
     let lease = store.lease().await;
-    assert_eq!((lease.attempt, Some(lease.due_at)), (2, due_at));
-    assert!(lease.due_at <= store.ledger.now());
+    assert_eq!((lease.attempt(), lease.row.due_at), (2, shown));
+    assert!(lease.row.due_at <= store.ledger.now());
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_forward_strands_nothing() {
+    let store = Store::new();
+    store.append("x", None, &["r"]).await.unwrap();
+    let lease = store.lease().await;
+    let in_an_hour = store.ledger.now() + 3_600_000;
+    store.retry_at(lease, in_an_hour);
+    store.until("leased", 0).await;
+    let store = store.reopen_at(Stamps::start_at(wall_ms() + 3_700_000));
+    let lease = store.lease().await;
+    store.retry_at(lease, store.ledger.now() + 10);
+    store.until("leased", 0).await;
+    let store = store.reopen();
+    assert_eq!(store.lease().await.attempt(), 3);
+}
+
+#[tokio::test]
+async fn a_backlog_of_one_route_does_not_keep_anothers_from_going_straight_to_its_attempt() {
+    let store = Store::new();
+    store.append_many(MANY).await;
+    store.until("leased", LEASES as i64).await;
+    store.append("x", None, &["other"]).await.unwrap();
+    store.until("leased", LEASES as i64 + 1).await;
+    for _ in 0..LEASES {
+        assert_eq!(&*store.lease().await.route, "r");
+    }
+    let lease = store.lease().await;
+    assert_eq!((&*lease.route, lease.event.is_some()), ("other", true));
+}
+
+#[test]
+fn moving_stamps_back_searches_nothing_that_is_settled() {
+    let store = Store::new();
+    let sql = format!("EXPLAIN QUERY PLAN {}", MOVE_BACK.replace("?1", "1"));
+    let plan: String = store.db().query_row(&sql, [], |row| row.get("detail")).unwrap();
+    assert!(plan.contains("INDEX unsettled"), "{plan}");
 }

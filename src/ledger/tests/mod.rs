@@ -1,5 +1,6 @@
 //! The ledger on a real disk, as those who use it see it.
 
+mod backlog;
 mod effects;
 mod failure;
 mod inbox;
@@ -7,6 +8,7 @@ mod layout;
 mod leasing;
 mod model;
 mod opening;
+mod order;
 mod parking;
 mod reading;
 mod room;
@@ -25,11 +27,11 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Sameness,
-    Settlement,
+    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Rule,
+    Sameness, Target,
 };
-use crate::clock::wall_ms;
-use crate::delivery::{Next, Outcome};
+use crate::clock::{Stamps, wall_ms};
+use crate::delivery::{Backlog, Full, Next, Outcome};
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::verify::{Request, Scheme, Verifier};
@@ -38,6 +40,9 @@ use crate::verify::{Request, Scheme, Verifier};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A backlog that is never full.
+const WIDE: Backlog = Backlog { events: u64::MAX, bytes: u64::MAX, full: Full::Refuse };
 
 /// A ledger in a folder of its own.
 struct Store {
@@ -49,29 +54,39 @@ struct Store {
 
 impl Store {
     fn new() -> Self {
-        Self::open(tempfile::tempdir().unwrap(), HOUR)
+        Self::open(tempfile::tempdir().unwrap(), Stamps::start())
     }
 
-    fn open(folder: TempDir, longest_wait: Duration) -> Self {
-        let options = Options { longest_wait, ..options(folder.path()) };
-        Self::with(folder, &options)
+    fn open(folder: TempDir, stamps: Stamps) -> Self {
+        let options = options(folder.path());
+        Self::with(folder, &options, stamps)
     }
 
-    fn with(folder: TempDir, options: &Options) -> Self {
+    fn with(folder: TempDir, options: &Options, stamps: Stamps) -> Self {
         let metrics = Metrics::new().unwrap();
-        let ledger = Ledger::open(options, &metrics).unwrap();
+        let ledger = Ledger::open_at(options, &metrics, stamps).unwrap();
         Self { leases: ledger.leases(), ledger, metrics, folder }
     }
 
     /// Ends it, and opens it again.
     fn reopen(self) -> Self {
+        self.reopen_at(Stamps::start())
+    }
+
+    /// Ends it, and opens it again under another clock.
+    fn reopen_at(self, stamps: Stamps) -> Self {
         let Self { ledger, folder, .. } = self;
         drop(ledger);
-        Self::open(folder, HOUR)
+        Self::open(folder, stamps)
     }
 
     /// What is left when the process is killed now: the files as they are, opened elsewhere.
     fn crash(self) -> Self {
+        self.crash_at(Stamps::start())
+    }
+
+    /// The same under another clock.
+    fn crash_at(self, stamps: Stamps) -> Self {
         let copy = tempfile::tempdir().unwrap();
         // The writer cannot go on meanwhile; what it has not committed is lost.
         let still = self.db();
@@ -86,7 +101,7 @@ impl Store {
         // Its index of the log is memory shared between processes, and goes with the last of them.
         fs::remove_file(copy.path().join("ledger.db-shm")).unwrap();
         drop(still);
-        Self::open(copy, HOUR)
+        Self::open(copy, stamps)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -115,8 +130,14 @@ impl Store {
         same: Option<Sameness>,
         routes: &[&str],
     ) -> Result<Receipt, AppendError> {
-        let routes = routes.iter().map(|route| Arc::from(*route)).collect();
-        self.ledger.append(event(body.as_bytes()), same, routes).await
+        let targets = routes.iter().map(|route| target(route)).collect();
+        self.ledger.append(event(body.as_bytes()), same, targets).await
+    }
+
+    /// Stores an event for the route `r`, which keeps those of one value in order.
+    async fn append_ordered(&self, value: &str) -> Receipt {
+        let target = Target { order: Some(self.ledger.order(value)), ..target("r") };
+        self.ledger.append(event(value.as_bytes()), None, vec![target]).await.unwrap()
     }
 
     /// Stores so many events for the route `r`, in as few commits as possible.
@@ -134,12 +155,23 @@ impl Store {
     }
 
     fn ack(&self, lease: Lease) {
-        self.ledger.settle(lease, attempted(Outcome::Ack, Next::Done));
+        self.ledger.settle(lease, attempt(Outcome::Ack), Next::Done);
+    }
+
+    fn reject(&self, lease: Lease) {
+        self.ledger.settle(lease, attempt(Outcome::Reject("no".to_owned())), Next::Dead);
     }
 
     fn retry_at(&self, lease: Lease, at: u64) {
         let outcome = Outcome::Retry { after: None, reason: "later".to_owned() };
-        self.ledger.settle(lease, attempted(outcome, Next::RetryAt(at)));
+        self.ledger.settle(lease, attempt(outcome), Next::RetryAt(at));
+    }
+
+    /// Takes the next lease, which has to be that event's, and settles it.
+    async fn ack_next(&self, of: Receipt) {
+        let lease = self.lease().await;
+        assert_eq!(lease.delivery() >> 16, of.id.seq());
+        self.ack(lease);
     }
 
     /// Waits until the metrics show so many deliveries in that state.
@@ -149,18 +181,22 @@ impl Store {
     }
 }
 
-fn open(data: &Path, longest_wait: Duration, metrics: &Metrics) -> Result<Ledger, OpenError> {
-    Ledger::open(&Options { longest_wait, ..options(data) }, metrics)
+fn open(data: &Path, metrics: &Metrics) -> Result<Ledger, OpenError> {
+    Ledger::open(&options(data), metrics)
 }
 
 fn options(data: &Path) -> Options {
-    Options {
-        data: data.to_owned(),
-        dedupe_window: HOUR,
-        dedupe_memory: 1 << 20,
-        min_free: 0,
-        longest_wait: HOUR,
-    }
+    Options { data: data.to_owned(), dedupe_window: HOUR, dedupe_memory: 1 << 20, min_free: 0 }
+}
+
+/// A route that takes an event, and as many as come.
+fn target(route: &str) -> Target {
+    Target { route: route.into(), order: None, backlog: WIDE }
+}
+
+/// A rule for a route: held for that cause, or not.
+fn rule(route: &str, held: Option<&str>) -> Rule {
+    Rule { route: route.into(), held: held.map(Arc::from), ordered: true }
 }
 
 /// An event with that body.
@@ -179,13 +215,10 @@ fn event(body: &[u8]) -> Event {
     Event::new(verified, "s".into(), "t".into(), wall_ms(), None)
 }
 
-fn attempted(outcome: Outcome, next: Next) -> Settlement {
+fn attempt(outcome: Outcome) -> Attempt {
     let (started_at, duration) = (wall_ms(), Duration::from_millis(3));
     let logs = Some(r#"[{"message":"m"}]"#.to_owned());
-    Settlement::Attempted(
-        Attempt { started_at, duration, outcome, version: "v".into(), logs },
-        next,
-    )
+    Attempt { started_at, duration, outcome, version: "v".into(), logs }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -14,8 +14,8 @@ fn mode(path: &Path) -> u32 {
 async fn only_its_owner_can_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("new").join("data");
-    let ledger = open(&data, HOUR, &Metrics::new().unwrap()).unwrap();
-    ledger.append(event(&b"x".repeat(LARGE)), None, vec!["r".into()]).await.unwrap();
+    let ledger = open(&data, &Metrics::new().unwrap()).unwrap();
+    ledger.append(event(&b"x".repeat(LARGE)), None, vec![target("r")]).await.unwrap();
     for (name, expected) in [
         ("", 0o700),
         ("bodies", 0o700),
@@ -110,7 +110,7 @@ async fn after_the_close_events_are_refused() {
 fn one_at_a_time_may_have_it() {
     let store = Store::new();
     let metrics = Metrics::new().unwrap();
-    let second = open(store.folder.path(), HOUR, &metrics).err().unwrap();
+    let second = open(store.folder.path(), &metrics).err().unwrap();
     assert!(matches!(second, OpenError::InUse(_)));
     assert!(second.to_string().contains(store.folder.path().to_str().unwrap()), "{second}");
     store.reopen();
@@ -120,6 +120,6 @@ fn one_at_a_time_may_have_it() {
 fn what_is_no_ledger_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ledger.db"), "not a database, ".repeat(512)).unwrap();
-    let error = open(folder.path(), HOUR, &Metrics::new().unwrap()).err().unwrap();
+    let error = open(folder.path(), &Metrics::new().unwrap()).err().unwrap();
     assert!(matches!(error, OpenError::File { .. }), "{error}");
 }

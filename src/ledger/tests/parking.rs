@@ -1,33 +1,48 @@
-//! Parked deliveries, and freeing them.
+//! Parked deliveries: those of routes that are held.
 
 use super::*;
 use crate::delivery::State;
-use crate::ledger::apply::PARKED;
-use crate::ledger::queue::PULL_IN;
 
-/// More than one step's worth.
+/// More than are out at once.
 const MANY: usize = 1_300;
 
-async fn park_all(store: &Store, count: usize) {
-    for _ in 0..count {
-        let lease = store.lease().await;
-        store.ledger.settle(lease, Settlement::Parked("its handler is missing".to_owned()));
+const MISSING: &str = "its handler is missing";
+
+impl Store {
+    /// Gives everything back that is out.
+    fn give_back(&self) {
+        while let Ok(lease) = self.leases.try_recv() {
+            self.ledger.give_back(lease);
+        }
     }
-    store.until("parked", count as i64).await;
+
+    /// Holds the route `r`, or frees it.
+    async fn hold(&self, held: Option<&str>) {
+        self.ledger.rule(vec![rule("r", held)]).await;
+        assert_eq!(self.ledger.held("r").as_deref(), held);
+        if held.is_some() {
+            self.give_back();
+        }
+    }
+
+    fn delivery(&self, of: Receipt) -> crate::ledger::DeliveryRow {
+        self.ledger.reader().show(of.id).unwrap().0.deliveries.remove(0)
+    }
 }
 
 #[tokio::test]
 async fn a_parked_delivery_waits_with_its_cause_and_spends_no_attempt() {
     let store = Store::new();
+    store.hold(Some(MISSING)).await;
     let receipt = store.append("x", None, &["r"]).await.unwrap();
-    park_all(&store, 1).await;
-    let (row, _) = store.ledger.reader().show(receipt.id).unwrap();
-    let [delivery] = &row.deliveries[..] else { panic!("{row:?}") };
-    assert_eq!(delivery.state, State::Parked);
-    assert_eq!(delivery.cause.as_deref(), Some("its handler is missing"));
+    store.until("parked", 1).await;
+    let delivery = store.delivery(receipt);
+    assert_eq!((delivery.state, delivery.cause.as_deref()), (State::Parked, Some(MISSING)));
     assert_eq!(delivery.attempts, []);
-    store.ledger.unpark(vec!["r".into()]);
-    assert_eq!(store.lease().await.attempt, 1);
+    assert!(store.leases.is_empty());
+    store.hold(None).await;
+    assert_eq!(store.lease().await.attempt(), 1);
+    assert_eq!(store.delivery(receipt).state, State::Leased);
 }
 
 #[tokio::test]
@@ -39,46 +54,74 @@ async fn parking_between_attempts_keeps_their_count() {
         let lease = store.lease().await;
         store.retry_at(lease, now);
     }
-    park_all(&store, 1).await;
+    store.until("leased", 1).await;
+    store.hold(Some(MISSING)).await;
+    store.until("parked", 1).await;
     let store = store.reopen();
-    store.ledger.unpark(vec!["r".into()]);
     let lease = store.lease().await;
-    assert_eq!(lease.attempt, 3);
+    assert_eq!(lease.attempt(), 3);
     store.ack(lease);
     store.until("done", 1).await;
-    let (row, _) = store.ledger.reader().show(receipt.id).unwrap();
-    let numbers: Vec<u32> = row.deliveries[0].attempts.iter().map(|attempt| attempt.n).collect();
+    let numbers: Vec<u32> = store.delivery(receipt).attempts.iter().map(|it| it.n).collect();
     assert_eq!(numbers, [1, 2, 3]);
 }
 
 #[tokio::test]
-async fn only_the_routes_that_are_named_are_freed_all_of_them_and_in_order() {
+async fn what_was_parked_comes_back_in_order() {
     let store = Store::new();
-    for _ in 0..MANY / 100 {
-        let one = async |_| store.append("x", None, &["kept", "freed"]).await.unwrap();
-        futures_util::future::join_all((0..100).map(one)).await;
-    }
-    park_all(&store, 2 * MANY).await;
-    store.ledger.unpark(vec!["freed".into(), "unknown".into()]);
+    store.append_many(MANY).await;
+    store.hold(Some(MISSING)).await;
+    store.until("parked", MANY as i64).await;
+    store.append("x", None, &["r"]).await.unwrap();
+    store.hold(None).await;
     let mut last = 0;
-    for _ in 0..MANY {
+    for _ in 0..=MANY {
         let lease = store.lease().await;
-        assert_eq!(&*lease.route, "freed");
         assert!(lease.delivery() > last);
         last = lease.delivery();
         store.ack(lease);
     }
-    store.until("done", MANY as i64).await;
-    store.until("parked", MANY as i64).await;
-    assert_eq!(store.ask("SELECT value FROM ledger WHERE name='parked'"), MANY as i64);
+    store.until("done", MANY as i64 + 1).await;
+    store.until("parked", 0).await;
 }
 
-#[test]
-fn what_is_settled_is_not_searched_for_what_is_parked_or_waits() {
+#[tokio::test]
+async fn a_removed_route_is_parked_and_others_are_not() {
     let store = Store::new();
-    for sql in [PARKED, PULL_IN] {
-        let sql = format!("EXPLAIN QUERY PLAN {}", sql.replace("?1", "1").replace('?', "1"));
-        let plan: String = store.db().query_row(&sql, [], |row| row.get("detail")).unwrap();
-        assert!(plan.contains("INDEX unsettled"), "{sql}: {plan}");
+    store.hold(None).await;
+    let receipt = store.append("x", None, &["removed", "r"]).await.unwrap();
+    let lease = store.lease().await;
+    assert_eq!(&*lease.route, "r");
+    let (event, _) = store.ledger.reader().show(receipt.id).unwrap();
+    let states: Vec<_> = event.deliveries.iter().map(|it| (&*it.route, it.state)).collect();
+    assert_eq!(states, [("removed", State::Parked), ("r", State::Leased)]);
+    store.ledger.rule(vec![rule("r", None), rule("removed", None)]).await;
+    assert_eq!(&*store.lease().await.route, "removed");
+}
+
+#[tokio::test]
+async fn a_route_that_is_paused_by_request_stays_so_until_it_is_resumed() {
+    let store = Store::new();
+    store.ledger.pause("r".into(), true).await.unwrap();
+    assert!(store.ledger.held("r").is_some(), "when it is answered, it holds");
+    let receipt = store.append("x", None, &["r"]).await.unwrap();
+    let store = store.reopen();
+    store.ledger.rule(vec![rule("r", None)]).await;
+    assert_eq!(store.delivery(receipt).state, State::Parked);
+    assert!(store.leases.is_empty());
+    store.ledger.pause("r".into(), false).await.unwrap();
+    store.lease().await;
+    let store = store.crash();
+    store.lease().await;
+}
+
+#[tokio::test]
+async fn a_route_that_is_held_and_new_is_never_leased() {
+    let store = Store::new();
+    store.ledger.rule(vec![rule("new", Some(MISSING))]).await;
+    for body in ["1", "2"] {
+        store.append(body, None, &["new"]).await.unwrap();
     }
+    assert!(store.leases.is_empty());
+    assert_eq!(store.metrics.deliveries.with_label_values(&["leased"]).get(), 0);
 }

@@ -11,7 +11,7 @@ async fn on_a_disk_that_is_nearly_full_events_are_refused_and_settled() {
     let Store { ledger, folder, .. } = store;
     drop(ledger);
     let options = Options { min_free: u64::MAX, ..options(folder.path()) };
-    let store = Store::with(folder, &options);
+    let store = Store::with(folder, &options, Stamps::start());
     assert_eq!(store.ledger.problem(), Some(Problem::Full));
     for body in ["small", &"x".repeat(LARGE)] {
         assert_eq!(store.append(body, None, &["r"]).await, Err(AppendError::Unavailable));

@@ -20,7 +20,7 @@ const SEED: &str = "HOOKYARD_SEED";
 const RESTS: [Rest; 4] = [Rest::Lost, Rest::Kept, Rest::Some, Rest::Torn];
 
 /// What must find no row.
-const CONTRADICTIONS: [(&str, &str); 6] = [
+const CONTRADICTIONS: [(&str, &str); 7] = [
     (
         "an event lacks a delivery, or has one too many",
         "SELECT seq FROM event WHERE routes <> (SELECT count(*) FROM (
@@ -39,10 +39,14 @@ const CONTRADICTIONS: [(&str, &str); 6] = [
     (
         "the counts are wrong",
         "SELECT name FROM ledger JOIN (
-            SELECT 'pending' state, (SELECT count(*) FROM queue) n UNION ALL
-            SELECT 'done', (SELECT count(*) FROM delivery WHERE state = 'done') UNION ALL
+            SELECT 'done' state, (SELECT count(*) FROM delivery WHERE state = 'done') n UNION ALL
             SELECT 'dead', (SELECT count(*) FROM delivery WHERE state = 'dead'))
             ON name = state WHERE value <> n",
+    ),
+    (
+        "a route's counts are wrong",
+        "SELECT name FROM route WHERE (events, bytes) <> (
+            SELECT count(*), ifnull(sum(bytes), 0) FROM queue WHERE queue.route = route.id)",
     ),
     (
         "a file belongs to no event",
@@ -108,7 +112,6 @@ pub fn look(data: &Path, told: &Told, moment: usize) -> Result<(), String> {
         dedupe_window: Duration::from_secs(3_600),
         dedupe_memory: 1 << 20,
         min_free: 0,
-        longest_wait: Duration::from_secs(3_600),
     };
     let ledger = Ledger::open(&options, &Metrics::new().unwrap()).map_err(|e| e.to_string())?;
     for acked in told.acked.iter().filter(|acked| acked.moment <= moment) {

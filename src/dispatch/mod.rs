@@ -3,12 +3,16 @@
 //! Guest code runs on threads of its own, so that it never holds one that owns a socket. Each
 //! thread turns from one attempt to the next whenever a guest waits, or has run for a tick.
 
+mod turns;
+
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Receiver;
+use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
@@ -19,10 +23,11 @@ use crate::delivery::{self, Next, Outcome};
 use crate::effects::Effects;
 use crate::event::{Event, EventId};
 use crate::handler::{Call, Called, Handler, Job};
-use crate::ledger::{Attempt, Lease, Ledger, ReadError, Settlement};
+use crate::ledger::{Attempt, Lease, Ledger, ReadError};
 use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
-use crate::snapshot::{Current, Snapshot};
+use crate::snapshot::Current;
+use turns::Turns;
 
 /// Attempts that one thread has under way at once.
 pub const ATTEMPTS_A_THREAD: usize = 32;
@@ -42,7 +47,7 @@ pub struct Dispatch {
 
 /// The threads that make attempts.
 pub struct Running {
-    leases: Receiver<Lease>,
+    turns: Arc<Turns>,
     stop_by: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
 }
@@ -54,40 +59,54 @@ impl Dispatch {
     /// The system gives no thread, or no clock for it.
     pub fn start(self, threads: usize) -> io::Result<Running> {
         let dispatch = Arc::new(self);
-        let leases = dispatch.ledger().leases();
+        let turns = Turns::new(dispatch.ledger().leases(), threads * ATTEMPTS_A_THREAD);
+        let turns = Arc::new(turns);
         let stop_by = watch::Sender::new(None);
         let start = |n| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let (dispatch, leases, stop) = (dispatch.clone(), leases.clone(), stop_by.subscribe());
+            let (dispatch, turns, stop) = (dispatch.clone(), turns.clone(), stop_by.subscribe());
             thread::Builder::new()
                 .name(format!("handlers-{n}"))
-                .spawn(move || runtime.block_on(dispatch.work(&leases, stop)))
+                .spawn(move || runtime.block_on(dispatch.work(&turns, stop)))
         };
         let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
-        Ok(Running { leases, stop_by, threads })
+        Ok(Running { turns, stop_by, threads })
     }
 
-    /// One thread's work, until it is stopped; returns how many attempts it cut off.
-    async fn work(
-        &self,
-        leases: &Receiver<Lease>,
-        mut stop: watch::Receiver<Option<Instant>>,
-    ) -> usize {
+    /// One thread's work, until it is stopped; returns how many attempts it cut off. Attempts that
+    /// senders wait for have places of their own.
+    async fn work(&self, turns: &Turns, mut stop: watch::Receiver<Option<Instant>>) -> usize {
+        let mut waited_for: FuturesUnordered<Job> = FuturesUnordered::new();
         let mut running: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
                 _ = stop.changed() => break,
                 Some(()) = running.next() => {}
-                Ok(job) = self.jobs.recv() => running.push(job),
-                Ok(lease) = leases.recv(), if running.len() < ATTEMPTS_A_THREAD => {
-                    running.push(Box::pin(self.deliver(lease)));
+                Some(()) = waited_for.next() => {}
+                Ok(job) = self.jobs.recv() => waited_for.push(job),
+                lease = turns.next(|route| self.most(route)), if running.len() < ATTEMPTS_A_THREAD => {
+                    let route = lease.route.clone();
+                    running.push(Box::pin(self.deliver(lease).map(move |()| turns.end(&route))));
+                    if running.len() == ATTEMPTS_A_THREAD {
+                        turns.pass_on();
+                    }
                 }
             }
         }
         let deadline = stop.borrow().unwrap_or_else(Instant::now);
-        let drained = timeout_at(deadline, async { while running.next().await.is_some() {} });
-        if drained.await.is_ok() { 0 } else { running.len() }
+        let drained = timeout_at(deadline, async {
+            while running.next().await.is_some() {}
+            while waited_for.next().await.is_some() {}
+        });
+        if drained.await.is_ok() { 0 } else { running.len() + waited_for.len() }
+    }
+
+    /// How many attempts of a route may be under way at once.
+    fn most(&self, route: &str) -> usize {
+        let snapshot = self.current.load();
+        let most = snapshot.routes.get(route).and_then(|route| route.concurrency);
+        most.map_or(usize::MAX, NonZeroUsize::get)
     }
 
     /// Makes an attempt, and makes it again while what it reads of its state is changed by others.
@@ -95,13 +114,13 @@ impl Dispatch {
         let mut reruns = 0;
         loop {
             let snapshot = self.current.load_full();
-            let (route, handler) = match target(&snapshot, &lease.route) {
-                Ok(found) => found,
-                Err(cause) => return self.park(lease, cause, &snapshot),
+            let (route, handler) = match snapshot.target(&lease.route) {
+                Ok(found) if self.ledger().held(&lease.route).is_none() => found,
+                _ => return self.ledger().give_back(lease),
             };
             let (id, event) = match self.read(&lease).await {
                 Ok(found) => found,
-                Err(cause) => return self.park(lease, cause, &snapshot),
+                Err(problem) => return self.unreadable(lease, problem, route, handler),
             };
             let _turn = handler.turn(reruns > 0).await;
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
@@ -109,10 +128,9 @@ impl Dispatch {
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
             let mut next = self.next(&lease, route, &attempt.outcome);
             let name = lease.route.clone();
-            let told = (lease.attempt, &*name);
+            let told = (lease.attempt(), &*name);
             if let Some(staged) = staged {
-                let settlement = Settlement::Attempted(attempt.clone(), next);
-                match self.ledger().settle_with(lease, settlement, staged).await {
+                match self.ledger().settle_with(lease, attempt.clone(), next, staged).await {
                     Ok(()) => return self.tell(id, told, &attempt, &next),
                     Err(again) => lease = again,
                 }
@@ -125,18 +143,19 @@ impl Dispatch {
                 next = self.next(&lease, route, &attempt.outcome);
             }
             self.tell(id, told, &attempt, &next);
-            return self.ledger().settle(lease, Settlement::Attempted(attempt, next));
+            return self.ledger().settle(lease, attempt, next);
         }
     }
 
-    fn park(&self, lease: Lease, cause: String, snapshot: &Snapshot) {
-        let route = lease.route.clone();
-        tracing::warn!(%route, cause, "a delivery is parked");
-        self.ledger().settle(lease, Settlement::Parked(cause));
-        // A reload that came in between has freed the parked ones before this one was among them.
-        if target(snapshot, &route).is_err() && target(&self.current.load(), &route).is_ok() {
-            self.ledger().unpark(vec![route]);
-        }
+    /// An event that is damaged on the disk fails its attempt.
+    fn unreadable(&self, lease: Lease, problem: String, route: &Route, handler: &Handler) {
+        tracing::error!(route = %lease.route, problem, "an attempt failed before it began");
+        let (started_at, version) = (wall_ms(), handler.version().clone());
+        let outcome = Outcome::Trap(problem);
+        let next = self.next(&lease, route, &outcome);
+        let attempt =
+            Attempt { started_at, duration: Duration::ZERO, outcome, version, logs: None };
+        self.ledger().settle(lease, attempt, next);
     }
 
     async fn attempt(
@@ -147,7 +166,7 @@ impl Dispatch {
         handler: &Handler,
     ) -> (Attempt, Effects) {
         let id = id.to_string();
-        let (route_name, attempt) = (&route.name, lease.attempt);
+        let (route_name, attempt) = (&route.name, lease.attempt());
         let call = Call { id: &id, event, route: route_name, attempt, waits: false };
         let started_at = wall_ms();
         let began = Instant::now();
@@ -158,8 +177,8 @@ impl Dispatch {
     }
 
     fn next(&self, lease: &Lease, route: &Route, outcome: &Outcome) -> Next {
-        let jitter = delivery::jitter(lease.delivery(), lease.attempt);
-        delivery::next(&route.retry, lease.attempt, outcome, self.ledger().now(), jitter)
+        let jitter = delivery::jitter(lease.delivery(), lease.attempt());
+        delivery::next(&route.retry, lease.attempt(), outcome, self.ledger().now(), jitter)
     }
 
     fn ledger(&self) -> &Ledger {
@@ -227,22 +246,12 @@ impl Dispatch {
     }
 }
 
-/// The route and handler as the snapshot has them, or why there are none.
-fn target<'a>(snapshot: &'a Snapshot, name: &str) -> Result<(&'a Route, &'a Handler), String> {
-    let route = snapshot.routes.get(name).ok_or("router.toml has no such route any more")?;
-    match snapshot.handlers.get(&route.handler) {
-        Some(Ok(handler)) => Ok((route, handler)),
-        Some(Err(error)) => Err(format!("handler {} cannot be loaded: {error}", route.handler)),
-        None => Err(format!("handler {} is missing", route.handler)),
-    }
-}
-
 impl Running {
     /// Takes no more leases, and waits for the attempts under way, but no longer than `within`.
     /// Returns how many were cut off: they are made again after the next start.
     pub fn stop(self, within: Duration) -> usize {
         self.stop_by.send_replace(Some(Instant::now() + within));
-        self.leases.close();
+        self.turns.close();
         let cut = self.threads.into_iter().map(|thread| thread.join().unwrap_or(0));
         cut.sum()
     }

@@ -1,0 +1,109 @@
+//! One transaction for all that waits, and what is to be told when it is on disk.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::dedupe::Seen;
+use super::effects::Ended;
+use super::inbox::Batch;
+use super::routes::{Moved, Routes};
+use super::{Append, AppendError, Receipt, apply, effects, order};
+
+/// What one commit did, to be told when it is on disk.
+#[derive(Default)]
+pub struct Done {
+    /// What each event's sender is told, in their order.
+    pub receipts: Vec<Result<Receipt, AppendError>>,
+    /// What came of each settlement, in their order.
+    pub ended: Vec<Ended>,
+    /// What came of each further attempt, in their order.
+    pub again: Vec<Result<(), AppendError>>,
+    /// How many ids were remembered.
+    pub remembered: usize,
+    /// What became of deliveries.
+    pub moved: Moved,
+    /// No delivery waits for another any more of the route that keeps no order.
+    pub released: bool,
+}
+
+/// What a transaction changes beside the tables. When it fails, it has to be put back.
+pub struct Group<'a> {
+    /// The ids that are remembered.
+    pub seen: &'a Mutex<Seen>,
+    /// The routes.
+    pub routes: &'a mut Routes,
+    /// The stamp of this moment.
+    pub stamp: u64,
+    /// A route that keeps no order any more.
+    pub unordered: Option<i64>,
+}
+
+impl Group<'_> {
+    /// Commits a batch; `done` says also of a failed one what it did.
+    ///
+    /// # Errors
+    /// Nothing of it is on disk, but where [`is_failed_sync`](super::schema::is_failed_sync).
+    pub fn commit(
+        &mut self,
+        db: &Connection,
+        batch: &Batch,
+        done: &mut Done,
+    ) -> rusqlite::Result<()> {
+        let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        for settle in &batch.settles {
+            let ended = effects::settle(&group, settle, self.routes, &mut done.moved)?;
+            done.ended.push(ended);
+        }
+        for append in &batch.appends {
+            let receipt = self.append(&group, append, done)?;
+            done.receipts.push(receipt);
+        }
+        for again in &batch.again {
+            let made = effects::again(&group, again, self.routes, &mut done.moved)?;
+            done.again.push(made);
+        }
+        for pause in &batch.pauses {
+            self.routes.pause(&group, &pause.route, pause.paused)?;
+        }
+        if let Some(route) = self.unordered {
+            done.released = !order::release(&group, route)?;
+        }
+        self.routes.write(&group, &done.moved)?;
+        apply::count(&group, &done.moved, self.stamp)?;
+        group.commit()
+    }
+
+    fn append(
+        &mut self,
+        db: &Connection,
+        append: &Append,
+        done: &mut Done,
+    ) -> rusqlite::Result<Result<Receipt, AppendError>> {
+        let at = append.event.received_at();
+        if let Some(same) = append.same
+            && let Some(id) = self.seen().first(same, at)
+        {
+            apply::duplicate(db, id.seq())?;
+            return Ok(Ok(Receipt { id, duplicate: true }));
+        }
+        let room = match apply::admit(append, self.routes, &done.moved) {
+            Ok(room) => room,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let (settled, moved) = (append.settled.as_ref(), &mut done.moved);
+        if !effects::commit_settled(db, settled, self.routes, moved)? {
+            return Ok(Err(AppendError::Outdated));
+        }
+        apply::append(db, append, &room, self.routes, moved)?;
+        if let Some(same) = append.same {
+            self.seen().insert(same, append.id, at);
+            done.remembered += 1;
+        }
+        Ok(Ok(Receipt { id: append.id, duplicate: false }))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,68 @@
+//! The statements on `waiting`: the deliveries of routes with `order_by`. Of each value the oldest
+//! is in the queue as well; the others wait until it is settled.
+
+use rusqlite::{Connection, params};
+
+use super::queue::{self, AT_ONCE, Row};
+
+/// Deliveries that one commit frees at the most.
+pub const STEP: usize = 1_000;
+
+/// The value that orders a delivery, as a keyed hash. Two values of one hash would only wait for
+/// each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Order(pub(super) i64);
+
+/// A fresh delivery takes its place; true when none of its value is before it.
+pub fn enter(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM waiting WHERE route=? AND key=? LIMIT 1";
+    let is_first = !db.prepare_cached(sql)?.exists(params![row.route, order.0])?;
+    let row = params![row.route, order.0, row.delivery, row.bytes, is_first];
+    db.prepare_cached("INSERT INTO waiting VALUES(?,?,?,?,?)")?.execute(row)?;
+    Ok(is_first)
+}
+
+/// A delivery is settled: the next of its value goes to the queue, and is given back.
+pub fn leave(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<Option<Row>> {
+    let (route, key) = (row.route, order.0);
+    let sql = "DELETE FROM waiting WHERE route=? AND key=? AND delivery=?";
+    // A route that was unordered for a while may have another first one by now.
+    if db.prepare_cached(sql)?.execute(params![route, key, row.delivery])? == 0 {
+        return Ok(None);
+    }
+    let sql = "UPDATE waiting SET queued=1 WHERE route=?1 AND key=?2 AND delivery=
+        (SELECT min(delivery) FROM waiting WHERE route=?1 AND key=?2) RETURNING delivery, bytes";
+    let mut update = db.prepare_cached(sql)?;
+    let mut next = update.query(params![route, key])?;
+    let Some(found) = next.next()? else { return Ok(None) };
+    let next = due(route, found.get(0)?, found.get(1)?, Some(order));
+    queue::add(db, &next)?;
+    Ok(Some(next))
+}
+
+/// Whether there is a delivery of a route that has a place in an order.
+pub fn is_kept(db: &Connection, route: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM waiting WHERE route=? LIMIT 1")?.exists([route])
+}
+
+/// Takes the order away from a step's worth of a route's deliveries; false when none was left.
+pub fn release(db: &Connection, route: i64) -> rusqlite::Result<bool> {
+    let sql = "SELECT key, delivery, bytes, queued FROM waiting WHERE route=? LIMIT ?";
+    let mut select = db.prepare_cached(sql)?;
+    let rows = select.query_map(params![route, STEP], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    let rows: Vec<(i64, i64, i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
+    let sql = "DELETE FROM waiting WHERE route=? AND key=? AND delivery=?";
+    for (key, delivery, bytes, queued) in &rows {
+        db.prepare_cached(sql)?.execute(params![route, key, delivery])?;
+        if !queued {
+            queue::add(db, &due(route, *delivery, *bytes, None))?;
+        }
+    }
+    Ok(!rows.is_empty())
+}
+
+fn due(route: i64, delivery: i64, bytes: i64, order: Option<Order>) -> Row {
+    Row { route, due_at: AT_ONCE, delivery, attempt: 1, bytes, order }
+}
