@@ -5,17 +5,20 @@ mod handlers;
 mod openapi;
 mod query;
 mod questions;
+mod replay;
 mod routes;
 mod show;
 mod why;
 
+use std::error::Error;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
 use serde::Serialize;
 use serde_json::json;
 
@@ -29,6 +32,9 @@ pub use questions::{NoAnswer, Questions};
 
 /// What is posted to, to reload.
 const RELOAD: &str = "/api/v1/reload";
+
+/// Bytes of a request's body at the most.
+const BODY_BYTES: usize = 64 * 1024;
 
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;
@@ -48,9 +54,14 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Answers one request. Nothing here reads a request's body.
-    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Answer {
-        let (head, _body) = request.into_parts();
+    /// Answers one request.
+    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Answer
+    where
+        B: Body + Send,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
         let path = head.uri.path();
         let is_health = matches!(path, "/healthz" | "/readyz");
         if !is_health && let Err(denied) = self.guard.load().check(&head) {
@@ -58,7 +69,14 @@ impl Admin {
         }
         match (path, &head.method) {
             (RELOAD, &Method::POST) => return self.reload().await,
-            (RELOAD, _) => return not_allowed("POST"),
+            (replay::REPLAY, &Method::POST) => {
+                let body = Limited::new(body, BODY_BYTES).collect().await;
+                return match body {
+                    Ok(body) => self.replay(&body.to_bytes()).await,
+                    Err(_) => error(StatusCode::BAD_REQUEST, "the body cannot be read"),
+                };
+            }
+            (RELOAD | replay::REPLAY, _) => return not_allowed("POST"),
             (path, method) => match (routes::asked(path), method) {
                 (Some((name, paused)), &Method::POST) => return self.pause(name, paused).await,
                 (Some(_), _) => return not_allowed("POST"),
@@ -122,6 +140,14 @@ fn not_allowed(allowed: &'static str) -> Answer {
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
+}
+
+/// As [`blocking`], for what is no answer yet.
+async fn blocking_value<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, NoAnswer> + Send + 'static,
+) -> Result<T, NoAnswer> {
+    let broke = |_| NoAnswer::new(StatusCode::INTERNAL_SERVER_ERROR, "the request broke");
+    tokio::task::spawn_blocking(read).await.map_err(broke)?
 }
 
 /// Runs what reads the disk away from the thread that owns the sockets.

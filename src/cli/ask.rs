@@ -96,6 +96,19 @@ impl Asked {
             }
         }
     }
+
+    /// The answer of the server to a request that changes something.
+    ///
+    /// # Errors
+    /// No server runs, or the answer is that nothing was changed.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let Self::Server { base, token } = self else {
+            bail!("no server runs: `hookyard serve` has to, for this");
+        };
+        let url: Uri = format!("{base}{path}").parse()?;
+        let token = token.as_ref().map(SecretText::expose);
+        told(client::admin(&url, token, Some(body.to_string().into()))?)
+    }
 }
 
 /// The value of an answer with 2xx, or what the answer says is wrong.

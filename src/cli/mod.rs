@@ -13,6 +13,7 @@ mod log;
 mod pinned;
 mod plugins;
 mod presets;
+mod replay;
 mod samples;
 mod schema;
 mod send;
@@ -63,6 +64,7 @@ enum Verb {
     Call(call::Args),
     Presets(presets::Args),
     Events(events::Args),
+    Replay(replay::Args),
     Schema(schema::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -81,6 +83,7 @@ pub fn run() -> ExitCode {
         Verb::Call(args) => call::run(&config, &args),
         Verb::Presets(args) => Ok(presets::run(&args)),
         Verb::Events(args) => events::run(&config, &args),
+        Verb::Replay(args) => replay::run(&config, &args),
         Verb::Schema(_) => Ok(schema::run()),
         Verb::Completions(args) => Ok(generate::completions(Cli::command(), &args)),
         Verb::Man(args) => generate::man(Cli::command(), &args).map_err(Failed::from),

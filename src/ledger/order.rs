@@ -1,7 +1,7 @@
 //! The statements on `waiting`: the deliveries of routes with `order_by`. Of each value the oldest
 //! is in the queue as well; the others wait until it is settled.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::queue::{self, AT_ONCE, Row};
 
@@ -35,7 +35,7 @@ pub fn leave(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<Optio
     let mut update = db.prepare_cached(sql)?;
     let mut next = update.query(params![route, key])?;
     let Some(found) = next.next()? else { return Ok(None) };
-    let next = due(route, found.get(0)?, found.get(1)?, Some(order));
+    let next = due(db, route, found.get(0)?, found.get(1)?, Some(order))?;
     queue::add(db, &next)?;
     Ok(Some(next))
 }
@@ -57,12 +57,22 @@ pub fn release(db: &Connection, route: i64) -> rusqlite::Result<bool> {
     for (key, delivery, bytes, queued) in &rows {
         db.prepare_cached(sql)?.execute(params![route, key, delivery])?;
         if !queued {
-            queue::add(db, &due(route, *delivery, *bytes, None))?;
+            queue::add(db, &due(db, route, *delivery, *bytes, None)?)?;
         }
     }
     Ok(!rows.is_empty())
 }
 
-fn due(route: i64, delivery: i64, bytes: i64, order: Option<Order>) -> Row {
-    Row { route, due_at: AT_ONCE, delivery, attempt: 1, bytes, order }
+/// A delivery that waited; one that is replayed has had attempts.
+fn due(
+    db: &Connection,
+    route: i64,
+    delivery: i64,
+    bytes: i64,
+    order: Option<Order>,
+) -> rusqlite::Result<Row> {
+    let mut select = db.prepare_cached("SELECT attempts FROM delivery WHERE id=?")?;
+    let attempts: Option<u32> = select.query_row([delivery], |row| row.get(0)).optional()?;
+    let attempt = attempts.unwrap_or(0) + 1;
+    Ok(Row { route, due_at: AT_ONCE, delivery, attempt, bytes, order })
 }

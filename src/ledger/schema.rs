@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("layout/2.sql"),
     include_str!("layout/3.sql"),
     include_str!("layout/4.sql"),
+    include_str!("layout/5.sql"),
 ];
 
 /// The layout that this program writes.

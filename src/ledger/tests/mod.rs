@@ -11,6 +11,7 @@ mod opening;
 mod order;
 mod parking;
 mod reading;
+mod replaying;
 mod room;
 mod searching;
 

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 9] =
+const VERBS: [&str; 10] =
     ["serve", "check", "send", "call", "presets", "events", "schema", "completions", "man"];
 
 #[test]
