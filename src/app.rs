@@ -203,6 +203,7 @@ async fn open(server: &Server, metrics: &Metrics) -> Result<Ledger> {
         dedupe_window: server.dedupe_window,
         dedupe_memory: server.dedupe_memory,
         min_free: server.min_free,
+        retention: server.retention,
     };
     let metrics = metrics.clone();
     Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)

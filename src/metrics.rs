@@ -47,6 +47,10 @@ pub struct Metrics {
     pub commit_failures: IntCounter,
     /// `hookyard_free_bytes`: free space on the ledger's disk.
     pub free_bytes: IntGauge,
+    /// `hookyard_ledger_bytes`: what the ledger holds, its bodies included.
+    pub ledger_bytes: IntGauge,
+    /// `hookyard_events_removed_total`: events that retention removed.
+    pub events_removed: IntCounter,
     /// `hookyard_reloads_total{result}`.
     pub reloads: IntCounterVec,
     /// `hookyard_attempts_total{route,outcome}`.
@@ -123,6 +127,11 @@ impl Metrics {
                 "free_bytes",
                 "Free space on the disk that holds the ledger.",
             )?,
+            ledger_bytes: IntGauge::new("ledger_bytes", "What the ledger holds, in bytes.")?,
+            events_removed: IntCounter::new(
+                "events_removed_total",
+                "Settled events removed because they were old, or too many.",
+            )?,
             reloads: counters("reloads_total", "Reloads, ok or failed.", &["result"])?,
             attempts: counters("attempts_total", "Attempts ended.", &["route", "outcome"])?,
             outdated: counters(
@@ -156,6 +165,8 @@ impl Metrics {
         self.registry.register(Box::new(self.dedupe_horizon.clone()))?;
         self.registry.register(Box::new(self.commit_failures.clone()))?;
         self.registry.register(Box::new(self.free_bytes.clone()))?;
+        self.registry.register(Box::new(self.ledger_bytes.clone()))?;
+        self.registry.register(Box::new(self.events_removed.clone()))?;
         self.registry.register(Box::new(self.reloads.clone()))?;
         self.registry.register(Box::new(self.attempts.clone()))?;
         self.registry.register(Box::new(self.outdated.clone()))?;

@@ -1,9 +1,6 @@
 //! What the contract promises for a later release. It is known by name and refused, since a setting
 //! without an effect would be worse than an error.
 
-/// Keys of `[server]`.
-pub(super) const SERVER: &[&str] = &["retention"];
-
 /// Keys of `[sources.*]`.
 pub(super) const SOURCE: &[&str] = &[];
 

@@ -80,7 +80,7 @@ impl Config {
 }
 
 fn document(root: &mut Section<'_>) -> Config {
-    let server = Arc::new(root.table("server", later::SERVER, server::read));
+    let server = Arc::new(root.table("server", &[], server::read));
     let sources = root.optional("sources", Item::entries).unwrap_or_default();
     let names: Vec<&str> = sources.iter().map(|entry| entry.name).collect();
     let sources = sources::read(sources);

@@ -14,10 +14,12 @@ use super::item::Item;
 use super::secrets::{self, SecretText};
 use super::section::Section;
 use super::setting::Setting;
+use crate::ledger::Retention;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
+const TEN_YEARS: Duration = DAY.saturating_mul(3_653);
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -44,6 +46,12 @@ const DEDUPE_WINDOW: Setting<Duration> =
     Setting::new("dedupe_window", DAY, Duration::ZERO, DAY.saturating_mul(365));
 const DEDUPE_MEMORY: Setting<u64> = Setting::new("dedupe_memory", 64 * MIB, KIB, TIB);
 const MIN_FREE: Setting<u64> = Setting::new("min_free", 1_024 * MIB, 0, TIB);
+const DONE: Setting<Duration> =
+    Setting::new("done", DAY.saturating_mul(7), Duration::ZERO, TEN_YEARS);
+const DEAD: Setting<Duration> =
+    Setting::new("dead", DAY.saturating_mul(30), Duration::ZERO, TEN_YEARS);
+const UNROUTED: Setting<Duration> = Setting::new("unrouted", DAY, Duration::ZERO, TEN_YEARS);
+const BYTES: Setting<u64> = Setting::new("bytes", 10 * 1_024 * MIB, MIB, 1_024 * TIB);
 const DRAIN_TIMEOUT: Setting<Duration> =
     Setting::new("drain_timeout", Duration::from_secs(30), Duration::ZERO, DAY);
 const CEILING_TIMEOUT: Setting<Duration> =
@@ -94,6 +102,9 @@ pub struct Server {
     pub dedupe_memory: u64,
     /// Bytes of free disk below which new events are refused. Default 1 GiB.
     pub min_free: u64,
+    /// How long events are kept, and how much of them. Default 7 days when done, 30 days when
+    /// dead, 24 h when unrouted, 10 GiB.
+    pub retention: Retention,
     /// How long running attempts may go on after the signal to stop. Default 30 s.
     pub drain_timeout: Duration,
     pub ceilings: Ceilings,
@@ -125,6 +136,7 @@ impl Server {
             dedupe_window,
             dedupe_memory,
             min_free,
+            retention,
             drain_timeout,
             ceilings: Ceilings { timeout: _, cpu: _, memory, module: _ },
             handler_threads,
@@ -147,6 +159,7 @@ impl Server {
             ("dedupe_window", *dedupe_window != new.dedupe_window),
             ("dedupe_memory", *dedupe_memory != new.dedupe_memory),
             ("min_free", *min_free != new.min_free),
+            ("retention", *retention != new.retention),
             ("drain_timeout", *drain_timeout != new.drain_timeout),
             ("ceilings.memory", *memory != new.ceilings.memory),
             ("threads.handlers", *handler_threads != new.handler_threads),
@@ -205,6 +218,7 @@ pub(super) fn read(server: &mut Section<'_>) -> Server {
         dedupe_window: server.duration(&DEDUPE_WINDOW),
         dedupe_memory: server.size(&DEDUPE_MEMORY),
         min_free: server.size(&MIN_FREE),
+        retention: retention(server),
         drain_timeout: server.duration(&DRAIN_TIMEOUT),
         ceilings: ceilings(server),
         handler_threads: handler_threads(server),
@@ -243,6 +257,15 @@ fn ceilings(server: &mut Section<'_>) -> Ceilings {
         cpu: ceilings.duration(&CEILING_CPU),
         memory: ceilings.size(&CEILING_MEMORY),
         module: ceilings.size(&CEILING_MODULE),
+    })
+}
+
+fn retention(server: &mut Section<'_>) -> Retention {
+    server.table("retention", &[], |retention| Retention {
+        done: retention.duration(&DONE),
+        dead: retention.duration(&DEAD),
+        unrouted: retention.duration(&UNROUTED),
+        bytes: retention.size(&BYTES),
     })
 }
 

@@ -13,6 +13,7 @@ use proptest::sample::Index;
 
 use crate::delivery::{Backlog, Full, RetryPolicy};
 use crate::handler::Limits;
+use crate::ledger::Retention;
 use crate::pointer::Pointer;
 use crate::source::{EventType, Reply, Unrouted};
 use crate::verify::{EventId, Location};
@@ -113,6 +114,9 @@ fn an_empty_file_has_every_default() {
     assert_eq!(server.dedupe_window, Duration::from_secs(86_400));
     assert_eq!(server.dedupe_memory, 64 << 20);
     assert_eq!(server.min_free, 1 << 30);
+    let day = Duration::from_secs(86_400);
+    let Retention { done, dead, unrouted, bytes } = server.retention;
+    assert_eq!((done, dead, unrouted, bytes), (7 * day, 30 * day, day, 10 << 30));
     assert_eq!(server.drain_timeout, Duration::from_secs(30));
     assert_eq!(server.handler_threads, None);
     assert!(!server.trusted_proxies.contains([127, 0, 0, 1].into()));
@@ -136,6 +140,7 @@ fn what_the_server_table_says_is_taken() {
         header_timeout = 2
         body_memory = 1_048_576
         dedupe_window = "0s"
+        retention = { done = "0s", bytes = "1MiB" }
         threads.handlers = 3
         "#,
     )
@@ -150,6 +155,7 @@ fn what_the_server_table_says_is_taken() {
     );
     assert_eq!(server.header_timeout, Duration::from_secs(2));
     assert_eq!((server.body_memory, server.dedupe_window), (1 << 20, Duration::ZERO));
+    assert_eq!((server.retention.done, server.retention.bytes), (Duration::ZERO, 1 << 20));
     assert_eq!(server.handler_threads.map(usize::from), Some(3));
 }
 

@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::body::Packed;
 use super::queue::{self, AT_ONCE, NEVER, Row};
+use super::retain;
 use super::routes::{Moved, Routes};
 use super::schema::{self, ORDINAL_BITS};
 use super::{Again, Append, AppendError, Attempt, Sameness, Settle, Settled, Target, order};
@@ -97,6 +98,7 @@ fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()>
     if let Packed::Spooled(file) = &append.body {
         let sql = "INSERT INTO spooled VALUES(?,?)";
         db.prepare_cached(sql)?.execute(params![file.name(), file.bytes()])?;
+        retain::spooled(db, file.bytes().cast_signed() as i64)?;
     }
     Ok(())
 }
@@ -123,9 +125,9 @@ fn remember(db: &Connection, seq: u64, at: u64, same: Sameness) -> rusqlite::Res
     db.prepare_cached("INSERT INTO dedupe VALUES(?,?,?)")?.execute(row).map(drop)
 }
 
-/// Counts one more duplicate of the event number `seq`.
+/// Counts one more duplicate of the event number `seq`, unless the event was removed meanwhile.
 pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO duplicate VALUES(?,1) ON CONFLICT(seq) DO UPDATE SET count=count+1";
+    let sql = "INSERT INTO duplicate SELECT seq, 1 FROM event WHERE seq=? ON CONFLICT(seq) DO UPDATE SET count=count+1";
     db.prepare_cached(sql)?.execute([seq]).map(drop)
 }
 
@@ -157,8 +159,12 @@ pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::
     record(db, &Made { key: row.delivery, route, n, attempt, next }, due_at)
 }
 
-/// Records one more attempt of a delivery that failed on a sync route.
+/// Records one more attempt of a delivery that failed on a sync route, unless it was removed
+/// meanwhile.
 pub fn again(db: &Connection, again: &Again, moved: &mut Moved) -> rusqlite::Result<()> {
+    if !db.prepare_cached("SELECT 1 FROM delivery WHERE id=?")?.exists([again.key])? {
+        return Ok(());
+    }
     moved.dead -= 1;
     moved.came_to(&again.settled.next);
     record(db, &Made::of(again.key, again.n, &again.settled), None)

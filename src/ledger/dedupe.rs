@@ -5,10 +5,11 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
+use rusqlite::{Connection, params};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::order::Order;
-use crate::clock::millis;
+use crate::clock::{millis, wall_ms};
 use crate::event::EventId;
 
 /// Bytes of memory that one remembered id takes, its share of spare room included.
@@ -76,9 +77,22 @@ impl Seen {
         Self { window: millis(window), most, ids: HashMap::default(), order: VecDeque::new() }
     }
 
-    /// How many ids fit.
-    pub fn most(&self) -> usize {
-        self.most
+    /// Reads back the ids of the window from the ledger with that tag, oldest first, as many as
+    /// memory allows.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read_back(&mut self, db: &Connection, tag: u32) -> rusqlite::Result<()> {
+        let since = wall_ms().saturating_sub(self.window);
+        let sql = "SELECT seq, received_at, hash
+            FROM (SELECT * FROM dedupe ORDER BY seq DESC LIMIT ?) WHERE received_at>=? ORDER BY seq";
+        let mut select = db.prepare(sql)?;
+        let mut rows = select.query(params![self.most, since])?;
+        while let Some(row) = rows.next()? {
+            let (seq, at) = (row.get(0)?, row.get(1)?);
+            self.insert(Sameness::from_bytes(row.get(2)?), EventId::new(at, tag, seq), at);
+        }
+        Ok(())
     }
 
     /// The first event of that sameness, if it came in within the window before `now`.

@@ -7,8 +7,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::dedupe::Seen;
 use super::effects::Ended;
 use super::inbox::Batch;
+use super::retain::{Removal, Removed};
 use super::routes::{Moved, Routes};
 use super::{Append, AppendError, Receipt, apply, effects, order, replay};
+use crate::clock::wall_ms;
 
 /// What one commit did, to be told when it is on disk.
 #[derive(Default)]
@@ -27,6 +29,8 @@ pub struct Done {
     pub moved: Moved,
     /// No delivery waits for another any more of the route that keeps no order.
     pub released: bool,
+    /// What is removed, if it was time to remove something.
+    pub removed: Option<Removed>,
 }
 
 /// What a transaction changes beside the tables. When it fails, it has to be put back.
@@ -39,6 +43,8 @@ pub struct Group<'a> {
     pub stamp: u64,
     /// A route that keeps no order any more.
     pub unordered: Option<i64>,
+    /// Where removing stands.
+    pub removal: &'a Removal,
 }
 
 impl Group<'_> {
@@ -73,6 +79,9 @@ impl Group<'_> {
         }
         if let Some(route) = self.unordered {
             done.released = !order::release(&group, route)?;
+        }
+        if self.removal.is_due() {
+            done.removed = Some(self.removal.step(&group, wall_ms(), &mut done.moved)?);
         }
         self.routes.write(&group, &done.moved)?;
         apply::count(&group, &done.moved, self.stamp)?;

@@ -21,6 +21,7 @@ mod outside;
 mod queue;
 mod read;
 mod replay;
+mod retain;
 mod routes;
 mod schema;
 mod search;
@@ -64,6 +65,7 @@ pub use order::Order;
 pub use outside::OutsideError;
 pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, RouteRow, SyncDelivery};
 pub use replay::{LastReplay, Replayed};
+pub use retain::Retention;
 use routes::Holds;
 pub use routes::Rule;
 pub use schema::SchemaError;
@@ -84,6 +86,8 @@ pub struct Options {
     pub dedupe_memory: u64,
     /// Bytes that stay free on the disk: with less, events are refused, and only settled.
     pub min_free: u64,
+    /// How long events are kept, and how much of them.
+    pub retention: Retention,
 }
 
 /// Why the ledger cannot be opened.

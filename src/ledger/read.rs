@@ -173,6 +173,16 @@ impl Reader {
     /// # Errors
     /// There is no such event, or the disk does not give it.
     pub fn show(&self, id: EventId) -> Result<(EventRow, Arc<Event>), ReadError> {
+        match self.show_once(id) {
+            // It was removed just now, and its body's file with it; or else it is damaged.
+            Err(ReadError::Body(error)) if error.kind() == io::ErrorKind::NotFound => {
+                self.show_once(id)
+            }
+            shown => shown,
+        }
+    }
+
+    fn show_once(&self, id: EventId) -> Result<(EventRow, Arc<Event>), ReadError> {
         self.with(|db| {
             // One moment for all of it: the writer goes on meanwhile.
             let _moment = db.unchecked_transaction()?;

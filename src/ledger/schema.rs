@@ -19,10 +19,14 @@ const STEPS: &[&str] = &[
     include_str!("layout/3.sql"),
     include_str!("layout/4.sql"),
     include_str!("layout/5.sql"),
+    include_str!("layout/6.sql"),
 ];
 
 /// The layout that this program writes.
 pub const VERSION: usize = STEPS.len();
+
+/// Bytes of one page of the file.
+pub const PAGE_BYTES: u64 = 4_096;
 
 /// Bits of a delivery's key that number it among its event's deliveries.
 pub const ORDINAL_BITS: u32 = 16;

@@ -16,8 +16,13 @@ const SEARCH_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The thread. It has ended when this is dropped.
 pub struct Sweeper {
-    asks: Option<Sender<()>>,
+    asks: Option<Sender<Ask>>,
     thread: Option<JoinHandle<()>>,
+}
+
+enum Ask {
+    Remove(Vec<String>),
+    Search,
 }
 
 impl Sweeper {
@@ -33,10 +38,21 @@ impl Sweeper {
         Ok(Self { asks: Some(asks), thread: Some(thread) })
     }
 
+    /// Removes the files of events that are gone.
+    pub fn remove(&self, names: Vec<String>) {
+        if !names.is_empty() {
+            self.ask(Ask::Remove(names));
+        }
+    }
+
     /// Searches for files that no event owns.
     pub fn search(&self) {
+        self.ask(Ask::Search);
+    }
+
+    fn ask(&self, ask: Ask) {
         // The thread ends after the sender only, unless it broke; then the next start searches.
-        let _broken = self.asks.as_ref().map(|asks| asks.send(()));
+        let _broken = self.asks.as_ref().map(|asks| asks.send(ask));
     }
 }
 
@@ -49,10 +65,11 @@ impl Drop for Sweeper {
     }
 }
 
-fn sweep(file: &Path, spool: &Spool, asked: &Receiver<()>) {
+fn sweep(file: &Path, spool: &Spool, asked: &Receiver<Ask>) {
     loop {
         match asked.recv_timeout(SEARCH_EVERY) {
-            Ok(()) | Err(RecvTimeoutError::Timeout) => match search(file, spool) {
+            Ok(Ask::Remove(names)) => names.iter().for_each(|name| spool.remove(name)),
+            Ok(Ask::Search) | Err(RecvTimeoutError::Timeout) => match search(file, spool) {
                 Ok(0) => {}
                 Ok(removed) => tracing::info!(removed, "bodies that no event owns were removed"),
                 Err(problem) => {

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::body::Packed;
-use super::dedupe::{Sameness, Seen};
+use super::dedupe::Seen;
 use super::disk::Disk;
 use super::effects::Ended;
 use super::group::{Done, Group};
@@ -22,15 +22,15 @@ use super::health::Health;
 use super::inbox::{Batch, Inbox};
 use super::leases::{Leases, Out};
 use super::queue::{self, Row};
+use super::retain::{Removal, Removed};
 use super::routes::{Holds, Moved, Routes};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
 use super::work::Effects;
 use super::{Append, AppendError, Lease, Options, Receipt, Ruling, Settle, Staged, apply, order};
-use crate::clock::{Stamps, millis, wall_ms};
+use crate::clock::{Stamps, wall_ms};
 use crate::delivery::State;
-use crate::event::EventId;
 use crate::metrics::Metrics;
 
 /// Stamps that are behind the ledger's last by less are taken as they are.
@@ -60,6 +60,7 @@ pub struct Writer {
     sweeper: Sweeper,
     pub(super) disk: Disk,
     space: Space,
+    removal: Removal,
     pub(super) stamps: Stamps,
     metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
@@ -91,7 +92,7 @@ pub fn open(
     let (disk, (tag, dedupe_key, next_seq, routes, counts)) = Disk::open(file, |db| {
         catch_up(db, stamps.now())?;
         let tag = schema::value(db, "tag")?;
-        remember(db, &mut seen, tag, options.dedupe_window)?;
+        seen.read_back(db, tag)?;
         let (dedupe_key, next_seq) = (schema::value(db, "dedupe_key")?, schema::last_seq(db)? + 1);
         Ok((tag, dedupe_key, next_seq, Routes::read(db, metrics)?, apply::counts(db)?))
     })?;
@@ -102,6 +103,7 @@ pub fn open(
         sweeper,
         disk,
         space: Space::new(&options.data, options.min_free, health.clone(), free),
+        removal: Removal::new(options.retention, options.dedupe_window),
         stamps,
         metrics: metrics.clone(),
         routes,
@@ -128,20 +130,6 @@ fn catch_up(db: &Connection, now: u64) -> rusqlite::Result<()> {
     let last: u64 = schema::value(db, "stamp")?;
     let behind = last.saturating_sub(now);
     if behind < BEHIND { Ok(()) } else { queue::move_back(db, behind) }
-}
-
-/// Reads back the ids of the window, oldest first, as many as memory allows.
-fn remember(db: &Connection, seen: &mut Seen, tag: u32, window: Duration) -> rusqlite::Result<()> {
-    let since = wall_ms().saturating_sub(millis(window));
-    let sql = "SELECT seq, received_at, hash FROM (SELECT * FROM dedupe ORDER BY seq DESC LIMIT ?)
-        WHERE received_at>=? ORDER BY seq";
-    let mut select = db.prepare(sql)?;
-    let mut rows = select.query(rusqlite::params![seen.most(), since])?;
-    while let Some(row) = rows.next()? {
-        let (seq, at) = (row.get(0)?, row.get(1)?);
-        seen.insert(Sameness::from_bytes(row.get(2)?), EventId::new(at, tag, seq), at);
-    }
-    Ok(())
 }
 
 impl Writer {
@@ -203,7 +191,8 @@ impl Writer {
         let due = self.leases.look_again_at().and_then(|at| {
             Instant::now().checked_add(Duration::from_millis(at.saturating_sub(now)))
         });
-        due.map_or(space, |due| due.min(space))
+        let sooner = space.min(self.removal.next_step());
+        due.map_or(sooner, |due| due.min(sooner))
     }
 
     /// Tries a disk that failed once more, when it is time to and before the end.
@@ -258,7 +247,7 @@ impl Writer {
 
     fn commit(&mut self, mut batch: Batch) {
         let Some(db) = self.disk.db() else { return self.put_off(batch) };
-        if batch.is_empty() && self.unordered.is_empty() {
+        if batch.is_empty() && self.unordered.is_empty() && !self.removal.is_due() {
             return;
         }
         let mut done = Done::default();
@@ -267,6 +256,7 @@ impl Writer {
             routes: &mut self.routes,
             stamp: self.stamps.now(),
             unordered: self.unordered.last().copied(),
+            removal: &self.removal,
         };
         match group.commit(db, &batch, &mut done) {
             Ok(()) => self.committed(batch, done),
@@ -310,6 +300,9 @@ impl Writer {
         for (settle, ended) in batch.settles.into_iter().zip(done.ended) {
             self.settled(settle, ended, &mut moved);
         }
+        if let Some(removed) = done.removed {
+            self.removed(removed);
+        }
         moved.next.drain(..).for_each(|row| self.hand_over_next(row));
         if let Some(route) = self.unordered.last() {
             self.leases.behind(*route);
@@ -337,6 +330,14 @@ impl Writer {
         for (replay, count) in batch.replays.into_iter().zip(done.replayed) {
             let _gone = replay.reply.send(Ok(count));
         }
+    }
+
+    /// Old events are gone, and so are their bodies' files soon.
+    fn removed(&mut self, removed: Removed) {
+        self.removal.stepped(&removed);
+        self.metrics.events_removed.inc_by(removed.events);
+        self.metrics.ledger_bytes.set(i64::try_from(removed.used).unwrap_or(i64::MAX));
+        self.sweeper.remove(removed.files);
     }
 
     /// A lease has come to its end, or goes back to whoever had it.

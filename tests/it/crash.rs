@@ -1,6 +1,8 @@
-//! `kill -9` at random moments under load: what was answered is neither lost nor repeated.
+//! `kill -9` at random moments under load: what was answered is neither lost nor repeated, be it
+//! small or large, handled at once or later, in vain, or while its sender waits.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +18,11 @@ const ROUNDS: &str = "HOOKYARD_CRASH_ROUNDS";
 const SEED: &str = "HOOKYARD_SEED";
 
 const CLIENTS: usize = 4;
+/// This one's events are handled while it waits.
+const WAITS: usize = 3;
+/// Of each client's events every so many is large enough for a file of its own.
+const LARGE_EVERY: usize = 8;
+const LARGE: usize = 300 * 1024;
 /// The program lives this long at the most, once it listens.
 const LIFE: Duration = Duration::from_millis(400);
 /// Bodies that are posted again after each crash, of those that were answered.
@@ -34,6 +41,19 @@ handler = "acks"
 [[routes]]
 source = "hotglue"
 handler = "retries"
+
+[[routes]]
+source = "hotglue"
+handler = "rejects"
+
+[sources.waits]
+scheme = "hotglue"
+secrets = [{ value = "a secret of the tests" }]
+
+[[routes]]
+source = "waits"
+handler = "acks"
+mode = "sync"
 "#;
 
 /// The events of a run: their bodies, and the ids that they were answered with.
@@ -52,7 +72,18 @@ fn variable(name: &str) -> Option<u64> {
 
 fn send(to: SocketAddr, body: &str) -> std::io::Result<Answer> {
     let signature = hotglue_signature(SECRET, body.as_bytes());
-    post(to, "/hooks/hotglue", &[("x-hub-signature", &signature)], body.as_bytes())
+    let path = if is_awaited(body) { "/hooks/waits" } else { "/hooks/hotglue" };
+    post(to, path, &[("x-hub-signature", &signature)], body.as_bytes())
+}
+
+fn body(round: u64, client: usize, n: usize) -> String {
+    let rest = if n % LARGE_EVERY == LARGE_EVERY - 1 { "x".repeat(LARGE) } else { String::new() };
+    let status = "JOB_COMPLETED";
+    json!({ "client": client, "n": n, "rest": rest, "round": round, "status": status }).to_string()
+}
+
+fn is_awaited(body: &str) -> bool {
+    body.starts_with(&format!("{{\"client\":{WAITS},"))
 }
 
 fn id(answer: &Answer) -> String {
@@ -64,8 +95,7 @@ fn id(answer: &Answer) -> String {
 fn post_all(to: SocketAddr, round: u64, client: usize) -> Posted {
     let mut acked = Acked::new();
     for n in 0.. {
-        let body = json!({ "status": "JOB_COMPLETED", "round": round, "client": client, "n": n });
-        let body = body.to_string();
+        let body = body(round, client, n);
         match send(to, &body) {
             Ok(answer) => {
                 assert_eq!(answer.header("hookyard-duplicate"), None);
@@ -111,17 +141,21 @@ fn outcomes(delivery: &Value) -> Vec<(u64, &str)> {
 fn check(yard: &Yard, acked: &Acked) {
     let count = |state| yard.metric(&format!("hookyard_deliveries{{state=\"{state}\"}}"));
     wait("everything to be handled", || (count("pending") + count("leased") == 0.0).then_some(()));
-    assert_eq!((count("dead"), count("parked")), (0.0, 0.0));
-    assert_eq!(count("done"), 2.0 * acked.len() as f64);
+    let awaited = acked.keys().filter(|body| is_awaited(body)).count();
+    let others = acked.len() - awaited;
+    assert_eq!((count("dead"), count("parked")), (others as f64, 0.0));
+    assert_eq!(count("done"), (awaited + 2 * others) as f64);
     for (body, id) in acked {
         let event = yard.event(id);
         assert_eq!(event["body"], **body, "{event}");
-        let [acks, retries] = &event["deliveries"].as_array().unwrap()[..] else {
-            panic!("{event}")
-        };
-        assert_eq!((&acks["state"], &retries["state"]), (&json!("done"), &json!("done")));
-        assert_eq!(outcomes(acks), [(1, "ack")], "{event}");
-        assert_eq!(outcomes(retries), [(1, "retry"), (2, "retry"), (3, "ack")], "{event}");
+        let deliveries = event["deliveries"].as_array().unwrap();
+        let ends: Vec<_> =
+            deliveries.iter().map(|it| (it["state"].as_str().unwrap(), outcomes(it))).collect();
+        let acked = ("done", vec![(1, "ack")]);
+        let retried = ("done", vec![(1, "retry"), (2, "retry"), (3, "ack")]);
+        let rejected = ("dead", vec![(1, "reject")]);
+        let expected = if is_awaited(body) { vec![acked] } else { vec![acked, retried, rejected] };
+        assert_eq!(ends, expected, "{id}");
     }
 }
 
@@ -131,7 +165,9 @@ fn what_was_answered_survives_kill_9() {
     let seed = variable(SEED).unwrap_or(day);
     println!("{SEED}={seed}");
     let mut moment = seed;
-    let mut yard = Yard::start(CONFIG, &[("acks", &wat::ack()), ("retries", &wat::ack_at(3))]);
+    let (acks, retries, rejects) = (wat::ack(), wat::ack_at(3), wat::reject("no"));
+    let mut yard =
+        Yard::start(CONFIG, &[("acks", &acks), ("retries", &retries), ("rejects", &rejects)]);
     let mut acked = Acked::new();
     for round in 0..variable(ROUNDS).unwrap_or(5) {
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -141,5 +177,9 @@ fn what_was_answered_survives_kill_9() {
         send_again(&yard, posted, &mut acked);
     }
     check(&yard, &acked);
+    let large = acked.keys().filter(|body| body.len() > LARGE).count();
+    wait("bodies that no event owns to be swept", || {
+        (fs::read_dir(yard.path("data/bodies")).unwrap().count() == large).then_some(())
+    });
     println!("{} events", acked.len());
 }

@@ -114,7 +114,7 @@ fn every_answer_is_as_the_document_says() {
         let ids = if path.contains("{id}") { &ids[..] } else { &ids[..1] };
         for (method, described) in methods.as_object().unwrap() {
             for id in ids {
-                let path = path.replace("{id}", id);
+                let path = path.replace("{id}", id).replace("{name}", "a/ack");
                 let answer = yard.admin_request(&method.to_uppercase(), &path, &json);
                 let described = &described["responses"][answer.status.to_string()]["content"];
                 assert_eq!(answer.status, 200, "{path}: {answer:?}");

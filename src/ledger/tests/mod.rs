@@ -12,6 +12,7 @@ mod order;
 mod parking;
 mod reading;
 mod replaying;
+mod retention;
 mod room;
 mod searching;
 
@@ -28,8 +29,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{
-    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Rule,
-    Sameness, Target,
+    Append, AppendError, Attempt, Lease, Ledger, OpenError, Options, Problem, Receipt, Retention,
+    Rule, Sameness, Target,
 };
 use crate::clock::{Stamps, wall_ms};
 use crate::delivery::{Backlog, Full, Next, Outcome};
@@ -39,6 +40,14 @@ use crate::verify::{Request, Scheme, Verifier};
 
 /// How long anything may take that a test waits for. Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything is kept.
+const FOREVER: Retention = Retention {
+    done: Duration::MAX,
+    dead: Duration::MAX,
+    unrouted: Duration::MAX,
+    bytes: u64::MAX,
+};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -169,7 +178,7 @@ impl Store {
     }
 
     /// Takes the next lease, which has to be that event's, and settles it.
-    async fn ack_next(&self, of: Receipt) {
+    async fn ack_that(&self, of: Receipt) {
         let lease = self.lease().await;
         assert_eq!(lease.delivery() >> 16, of.id.seq());
         self.ack(lease);
@@ -187,7 +196,13 @@ fn open(data: &Path, metrics: &Metrics) -> Result<Ledger, OpenError> {
 }
 
 fn options(data: &Path) -> Options {
-    Options { data: data.to_owned(), dedupe_window: HOUR, dedupe_memory: 1 << 20, min_free: 0 }
+    Options {
+        data: data.to_owned(),
+        dedupe_window: HOUR,
+        dedupe_memory: 1 << 20,
+        min_free: 0,
+        retention: FOREVER,
+    }
 }
 
 /// A route that takes an event, and as many as come.

@@ -19,7 +19,7 @@ async fn of_each_value_the_oldest_alone_is_due() {
     assert_eq!(waits.state, State::Pending);
     assert!(waits.cause.unwrap().contains("order_by"));
     store.ack(first);
-    store.ack_next(a2).await;
+    store.ack_that(a2).await;
 }
 
 #[tokio::test]
@@ -39,8 +39,8 @@ async fn a_retry_keeps_the_others_waiting_and_its_end_does_not() {
             store.reject(lease);
         }
     }
-    store.ack_next(second).await;
-    store.ack_next(third).await;
+    store.ack_that(second).await;
+    store.ack_that(third).await;
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_held_route_keeps_its_order() {
     let store = store.reopen();
     store.ledger.rule(vec![rule("r", None)]).await;
     for receipt in [first, second, third] {
-        store.ack_next(receipt).await;
+        store.ack_that(receipt).await;
     }
 }
 
@@ -106,5 +106,5 @@ async fn what_waits_is_freed_when_its_route_keeps_no_order_any_more() {
     assert!(store.leases.is_empty(), "its own head is still out");
     assert_eq!(head.delivery() >> 16, again.id.seq());
     store.ack(head);
-    store.ack_next(next).await;
+    store.ack_that(next).await;
 }

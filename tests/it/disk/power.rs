@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use hookyard::ledger::{Ledger, Options, Reader};
+use hookyard::ledger::{Ledger, Options, Reader, Retention};
 use hookyard::metrics::Metrics;
 use rusqlite::Connection;
 
@@ -112,6 +112,12 @@ pub fn look(data: &Path, told: &Told, moment: usize) -> Result<(), String> {
         dedupe_window: Duration::from_secs(3_600),
         dedupe_memory: 1 << 20,
         min_free: 0,
+        retention: Retention {
+            done: Duration::MAX,
+            dead: Duration::MAX,
+            unrouted: Duration::MAX,
+            bytes: u64::MAX,
+        },
     };
     let ledger = Ledger::open(&options, &Metrics::new().unwrap()).map_err(|e| e.to_string())?;
     for acked in told.acked.iter().filter(|acked| acked.moment <= moment) {
