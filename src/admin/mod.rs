@@ -10,15 +10,13 @@ mod routes;
 mod show;
 mod why;
 
-use std::error::Error;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Body;
+use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
@@ -32,9 +30,6 @@ pub use questions::{NoAnswer, Questions};
 
 /// What is posted to, to reload.
 const RELOAD: &str = "/api/v1/reload";
-
-/// Bytes of a request's body at the most.
-const BODY_BYTES: usize = 64 * 1024;
 
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;
@@ -54,14 +49,9 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Answers one request.
-    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Answer
-    where
-        B: Body + Send,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let (head, body) = request.into_parts();
+    /// Answers one request. Nothing here reads a request's body.
+    pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Answer {
+        let (head, _body) = request.into_parts();
         let path = head.uri.path();
         let is_health = matches!(path, "/healthz" | "/readyz");
         if !is_health && let Err(denied) = self.guard.load().check(&head) {
@@ -70,11 +60,7 @@ impl Admin {
         match (path, &head.method) {
             (RELOAD, &Method::POST) => return self.reload().await,
             (replay::REPLAY, &Method::POST) => {
-                let body = Limited::new(body, BODY_BYTES).collect().await;
-                return match body {
-                    Ok(body) => self.replay(&body.to_bytes()).await,
-                    Err(_) => error(StatusCode::BAD_REQUEST, "the body cannot be read"),
-                };
+                return self.replay(head.uri.query().unwrap_or_default()).await;
             }
             (RELOAD | replay::REPLAY, _) => return not_allowed("POST"),
             (path, method) => match (routes::asked(path), method) {

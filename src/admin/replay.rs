@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::questions::NoAnswer;
 use super::{Admin, Answer, blocking_value, error, json_answer, query};
-use crate::event::EventId;
+use crate::event::{BadEventId, EventId};
 use crate::ledger::{Filter, Match, Replayed};
 use crate::route::{Mode, Route};
 use crate::snapshot::Snapshot;
@@ -33,9 +33,9 @@ struct Step {
 }
 
 impl Admin {
-    /// Replays the next deliveries that the body asks for, no more than a step.
-    pub(super) async fn replay(self: Arc<Self>, body: &[u8]) -> Answer {
-        let asked = match read(body) {
+    /// Replays the next deliveries that the query asks for, no more than a step.
+    pub(super) async fn replay(self: Arc<Self>, query: &str) -> Answer {
+        let asked = match read(query) {
             Ok(asked) => asked,
             Err(what) => return error(StatusCode::BAD_REQUEST, &what),
         };
@@ -114,37 +114,31 @@ fn check_target(snapshot: &Snapshot, to: &str) -> Result<(), NoAnswer> {
     }
 }
 
-/// Reads the body: the parameters of a list of events, and what else there is to say.
-fn read(body: &[u8]) -> Result<Asked, String> {
-    let body: Result<Map<String, Value>, _> = serde_json::from_slice(body);
-    let mut said = body.map_err(|error| format!("the body is no JSON object: {error}"))?;
-    let text = |value: Value| match value {
-        Value::String(text) => Ok(text),
-        Value::Number(number) => Ok(number.to_string()),
-        other => Err(format!("expected a string, found {other}")),
-    };
-    let mut take = |name: &str| said.remove(name).map(text).transpose();
-    let (id, to, cursor) = (take("id")?, take("to")?, take("cursor")?);
-    let only = id.map(|id| id.parse::<EventId>().map_err(|error| error.to_string())).transpose()?;
-    let after = cursor.map(|place| place.parse().map_err(|_| "`cursor` is no place of a step"));
-    let dry_run = match said.remove("dry_run") {
-        None => false,
-        Some(Value::Bool(dry_run)) => dry_run,
-        Some(_) => return Err("`dry_run` must be true or false".to_owned()),
-    };
-    if said.is_empty() && only.is_none() {
-        return Err(
-            "say which: an `id`, or a filter; \"state\": \"dead\" is all dead letters".into()
-        );
+/// Reads the query: the parameters of a list of events, and what else there is to say.
+fn read(query: &str) -> Result<Asked, String> {
+    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let (mut only, mut to, mut dry_run, mut after) = (None, None, false, None);
+    let mut filters = Vec::new();
+    for (name, value) in &pairs {
+        match &**name {
+            "id" => only = Some(value.parse().map_err(|error: BadEventId| error.to_string())?),
+            "to" => to = Some(value.to_string()),
+            "dry_run" => {
+                dry_run = value.parse().map_err(|_| "`dry_run` is true or false".to_owned())?;
+            }
+            "cursor" => {
+                after =
+                    Some(value.parse().map_err(|_| "`cursor` is no place of a step".to_owned())?);
+            }
+            name => filters.push((name, &**value)),
+        }
     }
-    let mut pairs = Vec::new();
-    for (name, value) in said {
-        pairs.push((name, text(value)?));
+    if filters.is_empty() && only.is_none() {
+        return Err("say which: an `id`, or a filter; `state=dead` is all dead letters".to_owned());
     }
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let filter = query::filter_of(pairs)?;
+    let filter = query::filter_of(filters.into_iter())?;
     check_state(&filter, to.is_some())?;
-    Ok(Asked { filter, only, to, dry_run, after: after.transpose()? })
+    Ok(Asked { filter, only, to, dry_run, after })
 }
 
 /// What is not settled goes on by itself.
@@ -166,30 +160,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_that_is_wrong_is_told() {
-        for (body, part) in [
-            ("", "no JSON object"),
-            ("[]", "no JSON object"),
-            ("{}", "say which"),
-            (r#"{"dry_run": true}"#, "say which"),
-            (r#"{"id": "evt_1"}"#, "not an event id"),
-            (r#"{"state": "pending"}"#, "goes on by itself"),
-            (r#"{"state": "unrouted"}"#, "say one with `to`"),
-            (r#"{"staet": "dead"}"#, "unknown parameter `staet`"),
-            (r#"{"state": "dead", "cursor": "x"}"#, "`cursor` is no place"),
-            (r#"{"state": "dead", "dry_run": 1}"#, "`dry_run` must be"),
-            (r#"{"route": ["a"]}"#, "expected a string"),
+    fn a_query_that_is_wrong_is_told() {
+        for (query, part) in [
+            ("", "say which"),
+            ("dry_run=true", "say which"),
+            ("id=evt_1", "not an event id"),
+            ("state=pending", "goes on by itself"),
+            ("state=unrouted", "say one with `to`"),
+            ("staet=dead", "unknown parameter `staet`"),
+            ("state=dead&cursor=x", "`cursor` is no place"),
+            ("state=dead&dry_run=1", "`dry_run` is true or false"),
         ] {
-            let problem = read(body.as_bytes()).err().unwrap_or_else(|| panic!("{body}"));
-            assert!(problem.contains(part), "{body}: {problem}");
+            let problem = read(query).err().unwrap_or_else(|| panic!("{query}"));
+            assert!(problem.contains(part), "{query}: {problem}");
         }
     }
 
     #[test]
-    fn a_body_becomes_a_filter() {
-        let body = r#"{"route": "r", "cause": "c", "since": 5, "to": "s", "cursor": "-7"}"#;
-        let asked = read(body.as_bytes()).unwrap_or_else(|what| panic!("{what}"));
-        assert_eq!((asked.filter.route.as_deref(), asked.to.as_deref()), (Some("r"), Some("s")));
+    fn a_query_becomes_a_filter() {
+        let asked = read("route=a%2Fb&cause=c&since=5&to=s&cursor=-7&dry_run=true");
+        let asked = asked.unwrap_or_else(|what| panic!("{what}"));
+        assert_eq!((asked.filter.route.as_deref(), asked.to.as_deref()), (Some("a/b"), Some("s")));
         assert_eq!((asked.filter.received, asked.after), (Some(5..u64::MAX), Some(-7)));
+        assert!(asked.dry_run);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use http::Uri;
+use http::{Method, Uri};
 use serde_json::Value;
 
 use super::answer::{Failed, say};
@@ -87,7 +87,7 @@ impl Asked {
         match self {
             Self::Server { base, token } => {
                 let url: Uri = format!("{base}{path}?{query}").parse()?;
-                told(client::admin(&url, token.as_ref().map(SecretText::expose), None)?)
+                told(client::admin(&url, token.as_ref().map(SecretText::expose), Method::GET)?)
             }
             Self::File { reader, snapshot } => {
                 let questions = Questions { reader, snapshot, serves: false, now: wall_ms() };
@@ -101,13 +101,13 @@ impl Asked {
     ///
     /// # Errors
     /// No server runs, or the answer is that nothing was changed.
-    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    pub fn post(&self, path: &str, query: &str) -> Result<Value> {
         let Self::Server { base, token } = self else {
             bail!("no server runs: `hookyard serve` has to, for this");
         };
-        let url: Uri = format!("{base}{path}").parse()?;
+        let url: Uri = format!("{base}{path}?{query}").parse()?;
         let token = token.as_ref().map(SecretText::expose);
-        told(client::admin(&url, token, Some(body.to_string().into()))?)
+        told(client::admin(&url, token, Method::POST)?)
     }
 }
 

@@ -38,19 +38,18 @@ pub fn post(
     exchange(url, Method::POST, headers, body, tls)
 }
 
-/// Asks the admin side of a server at `url`, or tells it something: then `body` is JSON.
+/// Asks the admin side of a server at `url`, or tells it something.
 ///
 /// # Errors
 /// As for [`post`].
-pub fn admin(url: &Uri, token: Option<&str>, body: Option<Bytes>) -> Result<Response<Bytes>> {
+pub fn admin(url: &Uri, token: Option<&str>, method: Method) -> Result<Response<Bytes>> {
     let mut headers = HeaderMap::new();
     if let Some(token) = token {
         let bearer = HeaderValue::try_from(format!("Bearer {token}"));
         headers.insert(AUTHORIZATION, bearer.context("`server.admin_token` is no header")?);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let method = if body.is_some() { Method::POST } else { Method::GET };
-    exchange(url, method, headers, body.unwrap_or_default(), None)
+    exchange(url, method, headers, Bytes::new(), None)
 }
 
 fn exchange(

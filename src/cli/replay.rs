@@ -4,7 +4,8 @@ use std::io::{IsTerminal, stderr};
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
+use form_urlencoded::Serializer;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Failed, say};
 use super::ask::{Asked, Where};
@@ -62,17 +63,16 @@ struct Counts {
 /// Replays step by step.
 pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let asked = Asked::open(config, &args.at)?;
-    let mut body = body(args);
-    let mut counts = Counts::default();
+    let (mut counts, mut next) = (Counts::default(), None);
     loop {
-        let step = asked.post(REPLAY, &body.clone().into())?;
+        let step = asked.post(REPLAY, &query(args, next.as_deref()))?;
         counts.matched += number(&step, "matched");
         counts.replayed += number(&step, "replayed");
         counts.skipped += number(&step, "skipped");
-        match step.get("next").and_then(Value::as_str) {
-            Some(next) => body.insert("cursor".to_owned(), next.into()),
-            None => break,
-        };
+        next = step.get("next").and_then(Value::as_str).map(str::to_owned);
+        if next.is_none() {
+            break;
+        }
         if stderr().is_terminal() {
             say(&format!("{} of {} so far", counts.replayed, counts.matched));
         }
@@ -86,17 +86,15 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     Ok(Answer::new(shown(&counts, args.dry_run), is_good))
 }
 
-fn body(args: &Args) -> Map<String, Value> {
-    let mut body = Map::new();
-    for (name, value) in args.filter.parameters() {
-        body.insert(name.to_owned(), value.into());
-    }
-    body.extend(args.id.map(|id| ("id".to_owned(), id.to_string().into())));
-    body.extend(args.to.clone().map(|to| ("to".to_owned(), to.into())));
-    if args.dry_run {
-        body.insert("dry_run".to_owned(), true.into());
-    }
-    body
+/// What a step is asked for.
+fn query(args: &Args, cursor: Option<&str>) -> String {
+    let mut query = Serializer::new(String::new());
+    query.extend_pairs(args.filter.parameters());
+    query.extend_pairs(args.id.map(|id| ("id", id.to_string())));
+    query.extend_pairs(args.to.as_ref().map(|to| ("to", to)));
+    query.extend_pairs(args.dry_run.then_some(("dry_run", "true")));
+    query.extend_pairs(cursor.map(|cursor| ("cursor", cursor)));
+    query.finish()
 }
 
 fn shown(counts: &Counts, dry_run: bool) -> String {

@@ -105,6 +105,14 @@ fn mistakes(document: &Value, value: &Value, schema: &Value, at: &str) -> Vec<St
     found
 }
 
+/// A query of those parameters for which the document has an example.
+fn examples(described: &Value) -> String {
+    let parameters = described["parameters"].as_array().into_iter().flatten();
+    let given = parameters.filter_map(|it| Some((it["name"].as_str()?, it["example"].as_str()?)));
+    let given: Vec<String> = given.map(|(name, value)| format!("{name}={value}")).collect();
+    if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+}
+
 #[test]
 fn every_answer_is_as_the_document_says() {
     let (yard, ids) = yard();
@@ -115,6 +123,7 @@ fn every_answer_is_as_the_document_says() {
         for (method, described) in methods.as_object().unwrap() {
             for id in ids {
                 let path = path.replace("{id}", id).replace("{name}", "a/ack");
+                let path = path + &examples(described);
                 let answer = yard.admin_request(&method.to_uppercase(), &path, &json);
                 let described = &described["responses"][answer.status.to_string()]["content"];
                 assert_eq!(answer.status, 200, "{path}: {answer:?}");

@@ -4,8 +4,18 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 10] =
-    ["serve", "check", "send", "call", "presets", "events", "schema", "completions", "man"];
+const VERBS: [&str; 10] = [
+    "serve",
+    "check",
+    "send",
+    "call",
+    "presets",
+    "events",
+    "replay",
+    "schema",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_verb_has_help_with_examples() {
