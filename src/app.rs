@@ -24,6 +24,7 @@ use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{self, Cache, Compiler, Job, Outside, Slots};
+use crate::handover::Handovers;
 use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
@@ -80,8 +81,9 @@ impl App {
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
         let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
+        let handovers = Arc::new(Handovers::new(&server.data));
         let current = Current::default();
-        let parts = Parts { ledger, current, slots, guard, metrics, outside };
+        let parts = Parts { handovers, ledger, current, slots, guard, metrics, outside };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -91,7 +93,10 @@ impl App {
             admin: admin.local_addr()?,
             drain,
             dispatch: parts.dispatch(jobs, threads)?,
-            sides: [parts.public(public, tls, &server), parts.admin(admin, reload.clone())],
+            sides: [
+                parts.public(public, tls, &server, reload.clone()),
+                parts.admin(admin, reload.clone()),
+            ],
             reload,
             ledger: parts.ledger,
         })
@@ -128,6 +133,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// What the parts share.
 struct Parts {
+    handovers: Arc<Handovers>,
     ledger: Ledger,
     current: Current,
     slots: Slots,
@@ -152,13 +158,21 @@ impl Parts {
         dispatch.start(threads).context("cannot start the handlers' threads")
     }
 
-    fn public(&self, listener: TcpListener, tls: Option<TlsAcceptor>, server: &Server) -> Side {
+    fn public(
+        &self,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        server: &Server,
+        reload: Asker,
+    ) -> Side {
         let ingress = Arc::new(Ingress {
             current: self.current.clone(),
             ledger: self.ledger.clone(),
             attempts: Attempts::new(self.slots.clone(), self.outbox(), self.current.clone()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
+            handovers: self.handovers.clone(),
+            reload,
             peers: Peers::new(server.refusal_limit),
             metrics: self.metrics.clone(),
         });
@@ -179,6 +193,7 @@ impl Parts {
         let admin = Arc::new(Admin {
             guard: self.guard.clone(),
             reload,
+            handovers: self.handovers.clone(),
             ledger: self.ledger.clone(),
             current: self.current.clone(),
             metrics: self.metrics.clone(),

@@ -2,22 +2,20 @@
 
 use std::borrow::Cow;
 
+use crate::form::Form;
 use crate::pointer::{self, Pointer, SCAN_BYTES, Unreadable};
 
-const FORM: &[u8] = b"application/x-www-form-urlencoded";
-
 /// A body of at most [`SCAN_BYTES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document<'a> {
     /// It should be JSON: that is found out when it is read.
     Json(&'a [u8]),
-    /// `name=value&…`, percent-encoded.
-    Form(&'a [u8]),
+    /// Fields.
+    Form(Form<'a>),
 }
 
 impl<'a> Document<'a> {
-    /// The body as its content type says. What begins as JSON does is no form: some senders
-    /// leave their HTTP client's default, which says form, on a JSON body.
+    /// The body as its content type says.
     ///
     /// # Errors
     /// The body is too large.
@@ -25,57 +23,43 @@ impl<'a> Document<'a> {
         if body.len() > SCAN_BYTES {
             return Err(Unreadable::TooLarge { bytes: body.len() });
         }
-        let named = content_type.and_then(|value| value.split(|byte| *byte == b';').next());
-        let is_form = named.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(FORM))
-            && !matches!(body.trim_ascii_start(), [b'{' | b'[', ..]);
-        Ok(if is_form { Self::Form(body) } else { Self::Json(body) })
+        Ok(Form::new(content_type, body).map_or(Self::Json(body), Self::Form))
     }
 
     /// The first of `pointers` that leads to a scalar, as its place in the list and the value.
     /// See [`pointer::first`] for JSON. In a form, `/name` leads to the field of that name, and to
-    /// the first of several.
+    /// the first of several; `/name/a` leads into it, if it holds JSON.
     ///
     /// # Errors
     /// The body is not JSON.
-    pub fn first(self, pointers: &[&Pointer]) -> Result<Option<(usize, Cow<'a, str>)>, Unreadable> {
+    pub fn first(
+        &self,
+        pointers: &[&Pointer],
+    ) -> Result<Option<(usize, Cow<'a, str>)>, Unreadable> {
         let form = match self {
             Self::Json(body) => return pointer::first(body, pointers),
             Self::Form(form) => form,
         };
-        let field = |pointer: &Pointer| {
-            let (_, value) = fields(form).find(|(name, _)| pointer.leads_to_member(name))?;
-            Some(value)
-        };
         let mut ranked = pointers.iter().enumerate();
-        Ok(ranked.find_map(|(rank, pointer)| Some((rank, field(pointer)?))))
+        Ok(ranked.find_map(|(rank, pointer)| Some((rank, field(form, pointer)?))))
     }
 }
 
-/// Names and values of a form, in order; what is no UTF-8 is replaced.
-pub fn fields(form: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    form_urlencoded::parse(form)
+fn field<'a>(form: &Form<'a>, pointer: &Pointer) -> Option<Cow<'a, str>> {
+    form.fields().find_map(|(name, value)| match pointer.below_member(&name)? {
+        None => Some(value),
+        Some(inside) => {
+            let found = pointer::first(value.as_bytes(), &[&inside]).ok().flatten();
+            found.map(|(_, text)| Cow::Owned(text.into_owned()))
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_content_type_and_the_first_byte_tell_a_form() {
-        for (content_type, body, form) in [
-            (Some("application/x-www-form-urlencoded"), "a=1", true),
-            (Some("Application/X-WWW-Form-URLencoded ; charset=utf-8"), "a=1", true),
-            (Some("application/x-www-form-urlencoded"), "", true),
-            (Some("application/x-www-form-urlencoded"), " {\"a\":1}", false),
-            (Some("application/x-www-form-urlencoded"), "[1]", false),
-            (Some("application/x-www-form-urlencoded2"), "a=1", false),
-            (Some("application/json"), "a=1", false),
-            (None, "a=1", false),
-        ] {
-            let document = Document::new(content_type.map(str::as_bytes), body.as_bytes()).unwrap();
-            assert_eq!(matches!(document, Document::Form(_)), form, "{content_type:?} {body}");
-        }
-    }
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
     #[test]
     fn a_pointer_leads_to_a_forms_field() {
@@ -92,11 +76,17 @@ mod tests {
             ("=1", &["/"], Some((0, "1"))),
             ("%ff=%ff", &["/\u{fffd}"], Some((0, "\u{fffd}"))),
             ("", &["/a"], None),
+            (
+                "payload=%7B%22a%22%3A%5B%7B%22b%22%3A7%7D%5D%7D",
+                &["/payload/a/0/b"],
+                Some((0, "7")),
+            ),
+            ("payload=%7B", &["/payload/a", "/payload"], Some((1, "{"))),
         ] {
             let pointers: Vec<_> =
                 pointers.iter().map(|text| Pointer::parse(text).unwrap()).collect();
             let pointers: Vec<_> = pointers.iter().collect();
-            let found = Document::Form(form.as_bytes()).first(&pointers);
+            let found = Document::new(Some(FORM), form.as_bytes()).unwrap().first(&pointers);
             assert_eq!(found, Ok(expected.map(|(rank, value)| (rank, value.into()))), "{form}");
         }
     }

@@ -59,6 +59,17 @@ impl Pointer {
         &self.0
     }
 
+    /// If it leads through that member of the outermost object, the rest of it; `Some(None)`: it
+    /// leads to the member itself.
+    #[must_use]
+    pub fn below_member(&self, name: &str) -> Option<Option<Self>> {
+        let (token, rest) = Path { rank: 0, rest: &self.0 }.step()?;
+        if !names_key(token, name) {
+            return None;
+        }
+        Some((!rest.rest.is_empty()).then(|| Self(Cow::Owned(rest.rest.to_owned()))))
+    }
+
     /// Whether it leads to that member of the outermost object.
     #[must_use]
     pub fn leads_to_member(&self, name: &str) -> bool {

@@ -64,11 +64,18 @@ impl Snapshot {
         self.sources.get(path)
     }
 
+    /// The source of that name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources().find(|source| *source.name == *name)
+    }
+
     /// The names of the headers and query parameters in which a source sends signatures; none
     /// when there is no such source.
     pub fn signature_names(&self, source: &str) -> Vec<&str> {
-        let named = self.sources.values().find(|known| *known.name == *source);
-        named.into_iter().flat_map(|source| source.verifier.signature_names()).collect()
+        self.source(source)
+            .into_iter()
+            .flat_map(|source| source.verifier.signature_names())
+            .collect()
     }
 
     /// The route of that name and its handler, or why no attempt can be made on it.

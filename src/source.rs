@@ -13,9 +13,11 @@ use http::header::CONTENT_TYPE;
 use crate::clock::wall_ms;
 use crate::document::Document;
 use crate::event::{UNKNOWN, UNTYPED};
+use crate::keys::Keys;
 use crate::network::Networks;
 use crate::pointer::Pointer;
 use crate::quota::Bucket;
+use crate::verify::handshake::Handshakes;
 use crate::verify::{EventId, Location, Refusal, Request, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
@@ -32,6 +34,12 @@ pub struct Source {
     pub path: String,
     /// How its requests are verified.
     pub verifier: Verifier,
+    /// Gets the keys that it verifies with; `None`: they are its secrets.
+    pub keys: Option<Keys>,
+    /// How its sender tries whether we are there.
+    pub handshakes: Handshakes,
+    /// Whether a subscription that asks to be confirmed is.
+    pub confirm: bool,
     /// The name of the preset that its scheme comes from; `None`: its scheme is described.
     pub preset: Option<&'static str>,
     /// Where an event's type stands; `None`: all are of one type.

@@ -2,6 +2,7 @@
 
 mod guard;
 mod handlers;
+mod handover;
 mod openapi;
 mod query;
 mod questions;
@@ -20,6 +21,7 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::handover::Handovers;
 use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
 use crate::reload::Asker;
@@ -40,6 +42,8 @@ pub struct Admin {
     pub guard: Arc<ArcSwap<Guard>>,
     /// Where reloads are asked for.
     pub reload: Asker,
+    /// Secrets that senders hand over.
+    pub handovers: Arc<Handovers>,
     /// The events.
     pub ledger: Ledger,
     /// Sources, routes and handlers.
@@ -63,12 +67,20 @@ impl Admin {
                 return self.replay(head.uri.query().unwrap_or_default()).await;
             }
             (RELOAD | replay::REPLAY, _) => return not_allowed("POST"),
-            (path, method) => match (routes::asked(path), method) {
-                (Some((name, paused)), &Method::POST) => return self.pause(name, paused).await,
-                (Some(_), _) => return not_allowed("POST"),
-                (None, &Method::GET | &Method::HEAD) => {}
-                (None, _) => return not_allowed("GET, HEAD"),
-            },
+            (path, method) if let Some((name, paused)) = routes::asked(path) => {
+                return match *method {
+                    Method::POST => self.pause(name, paused).await,
+                    _ => not_allowed("POST"),
+                };
+            }
+            (path, method) if let Some(ask) = handover::Ask::of(path) => {
+                return match *method {
+                    Method::POST => self.hand_over(ask, head.uri.query().unwrap_or_default()),
+                    _ => not_allowed("POST"),
+                };
+            }
+            (_, &Method::GET | &Method::HEAD) => {}
+            _ => return not_allowed("GET, HEAD"),
         }
         let query = head.uri.query().unwrap_or_default().to_owned();
         match path {

@@ -1,11 +1,14 @@
 //! `hookyard presets`.
 
+use std::collections::BTreeSet;
+
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::table::columns;
 use crate::config::presets::{self, Preset};
+use crate::verify::handshake::Handshake;
 use crate::verify::{EventId, Location};
 
 const EXAMPLES: &str = "\
@@ -42,18 +45,57 @@ pub fn run(args: &Args) -> Answer {
 
 fn page(preset: &Preset) -> String {
     let name = &preset.name;
-    let variable = name.to_ascii_uppercase().replace('-', "_");
+    let facts = [
+        ("event type", places(&preset.event_type)),
+        ("event id", event_id(preset)),
+        ("handshake", handshakes(preset)),
+        ("proof", preset.proof.name().to_owned()),
+        ("set up", preset.setup.clone()),
+    ];
+    let facts: String = facts.iter().map(|(what, text)| format!("  {what:10}  {text}\n")).collect();
     format!(
-        "{}\n  event type  {}\n  event id    {}\n  proof       {}\n  set up      {}\n\n\
-         [sources.{name}]\nscheme  = \"{name}\"\nsecrets = [{{ env = \"{variable}_SECRET\" }}]\n\n\
+        "{}\n{facts}\n[sources.{name}]\nscheme  = \"{name}\"\n{}\n\
          The same, described:\n\n[sources.{name}]\n{}",
         preset.title,
-        places(&preset.event_type),
-        event_id(preset),
-        preset.proof.name(),
-        preset.setup,
+        settings(preset),
         preset.text,
     )
+}
+
+/// What a source of that sender needs beside its scheme.
+fn settings(preset: &Preset) -> String {
+    let mut lines = String::new();
+    if preset.scheme.spec.has_secrets() {
+        let variable = preset.name.to_ascii_uppercase().replace('-', "_");
+        lines += &format!("secrets = [{{ env = \"{variable}_SECRET\" }}]\n");
+    }
+    if preset.scheme.spec.signs_url() {
+        lines += "public_url = \"https://hooks.example.com/in\"\n";
+    }
+    let with: Vec<_> = with(preset).iter().map(|name| format!("{name} = \"…\"")).collect();
+    if !with.is_empty() {
+        lines += &format!("with    = {{ {} }}\n", with.join(", "));
+    }
+    lines
+}
+
+/// The names that a source may give values to.
+fn with(preset: &Preset) -> BTreeSet<&str> {
+    let handshakes = preset.scheme.handshakes.iter().flat_map(Handshake::names);
+    preset.scheme.spec.names().chain(handshakes).collect()
+}
+
+fn handshakes(preset: &Preset) -> String {
+    let told = preset.scheme.handshakes.iter().map(|one| {
+        let how = match (one.keep.is_some(), one.verify_first) {
+            (true, _) => "hands over the secret: see `presets arm`",
+            (false, true) => "answered when verified",
+            (false, false) => "answered unverified",
+        };
+        format!("{} ({how})", one.when.method)
+    });
+    let told: Vec<_> = told.collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
 }
 
 fn table() -> String {
@@ -104,6 +146,12 @@ fn as_json(preset: &Preset) -> Value {
             EventId::Body => "body".into(),
             EventId::At(places) => list(places),
         },
+        "with": with(preset),
+        "handshakes": preset.scheme.handshakes.iter().map(|one| json!({
+            "method": one.when.method.as_str(),
+            "verify_first": one.verify_first,
+            "hands_over_secret": one.keep.is_some(),
+        })).collect::<Vec<_>>(),
         "proof": preset.proof.name(),
         "setup": preset.setup,
         "described": preset.text,

@@ -11,7 +11,8 @@ use cel::common::value::Val;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::document::{Document, fields};
+use crate::document::Document;
+use crate::form::Form;
 use crate::pointer::Unreadable;
 
 type Boxed<'a> = Box<dyn Val + 'a>;
@@ -22,7 +23,7 @@ type Boxed<'a> = Box<dyn Val + 'a>;
 /// It is not JSON.
 pub fn of(document: Document<'_>) -> Result<Boxed<'_>, Unreadable> {
     let body = match document {
-        Document::Form(form) => return Ok(of_form(form)),
+        Document::Form(form) => return Ok(of_form(&form)),
         Document::Json(body) => body,
     };
     let value: Result<Json<'_>, _> = serde_json::from_slice(body);
@@ -31,9 +32,9 @@ pub fn of(document: Document<'_>) -> Result<Boxed<'_>, Unreadable> {
         .map_err(|e| Unreadable::NotJson { line: e.line(), column: e.column() })
 }
 
-fn of_form(form: &[u8]) -> Boxed<'_> {
+fn of_form<'a>(form: &Form<'a>) -> Boxed<'a> {
     let mut map = HashMap::new();
-    for (name, value) in fields(form) {
+    for (name, value) in form.fields() {
         map.entry(key(name)).or_insert_with(|| Box::new(CelString::from(value)) as Boxed<'_>);
     }
     Box::new(CelMap::from(map))

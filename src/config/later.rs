@@ -4,12 +4,6 @@
 /// Keys of `[sources.*]`.
 pub(super) const SOURCE: &[&str] = &[];
 
-/// Keys of a source's `scheme`.
-pub(super) const SCHEME: &[&str] = &["handshake"];
-
-/// The `kind`s of a source's `scheme`.
-pub(super) const KINDS: &[&str] = &["jws", "code"];
-
 /// Keys of `[[routes]]`.
 pub(super) const ROUTE: &[&str] = &[FORWARD];
 

@@ -5,12 +5,15 @@ mod context;
 mod diagnostic;
 mod egress;
 mod handlers;
+mod handshake;
 mod item;
+mod jws;
 mod later;
 mod names;
 mod notes;
 mod places;
 pub mod presets;
+mod proving;
 mod reading;
 mod reply;
 mod routes;
@@ -24,6 +27,7 @@ mod signature;
 mod sources;
 mod syntax;
 mod units;
+mod with;
 
 #[cfg(test)]
 mod tests;
@@ -83,7 +87,7 @@ fn document(root: &mut Section<'_>) -> Config {
     let server = Arc::new(root.table("server", &[], server::read));
     let sources = root.optional("sources", Item::entries).unwrap_or_default();
     let names: Vec<&str> = sources.iter().map(|entry| entry.name).collect();
-    let sources = sources::read(sources);
+    let sources = sources::read(sources, &server.data);
     let mut routes = Routes::new(&names, server.ceilings);
     let tables = root.optional("routes", Item::list).unwrap_or_default();
     let read_routes = routes.read(tables);

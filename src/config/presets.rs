@@ -26,6 +26,8 @@ const ROWS: &str = concat!(
     include_str!("presets/url.toml"),
     include_str!("presets/key.toml"),
     include_str!("presets/token.toml"),
+    include_str!("presets/code.toml"),
+    include_str!("presets/jws.toml"),
 );
 
 static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {

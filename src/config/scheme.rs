@@ -5,6 +5,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::source::Reply;
+use crate::verify::certified::Certifier;
+use crate::verify::code::Code;
+use crate::verify::handshake::Handshake;
 use crate::verify::signed::{
     Algorithm, BodyTransform, Digest, EcdsaForm, LayoutSpec, OtherSpec, SignedBody, SignedSpec,
     TimeFormat, TimestampAt, TimestampSpec, UrlTransform,
@@ -14,12 +17,13 @@ use crate::verify::{Encoding, SecretEncoding, SecretForm, Spec, SpecError, Token
 use super::item::Item;
 use super::section::Section;
 use super::setting::Setting;
-use super::{later, reply, signature};
+use super::{handshake, jws, reply, signature};
 
 const DIGEST: &str = r#"add digest = "sha256""#;
 const ENCODING: &str = r#"add encoding = "hex""#;
 const CONTENT: &str = r#"add content = "{body}", or what else the sender signs"#;
 const SIGNATURE: &str = r#"add signature = { header = "X-Signature" }"#;
+const NAME: &str = r#"add name = "twilio", or whoever else signs that way"#;
 const TOKEN: &str = r#"add token = { header = "X-Token" }"#;
 const LABEL: &str = r#"add prefix = "v1a,", or whatever tells these signatures from the others"#;
 
@@ -37,20 +41,31 @@ const FAILURE_STATUS: Setting<u32> = Setting::new("failure_status", 401, 400, 49
 /// The kinds of scheme that sign a text.
 const SIGNED: [&str; 5] = ["hmac", "hash", "ed25519", "ecdsa-p256-sha256", "rsa-sha256"];
 /// All kinds.
-const KINDS: [&str; 8] =
-    ["hmac", "hash", "token", "basic", "ed25519", "ecdsa-p256-sha256", "rsa-sha256", "none"];
+const KINDS: [&str; 10] = [
+    "hmac",
+    "hash",
+    "token",
+    "basic",
+    "ed25519",
+    "ecdsa-p256-sha256",
+    "rsa-sha256",
+    "jws",
+    "code",
+    "none",
+];
 
 /// A scheme as it is described, and what its sender insists on being answered.
 #[derive(Debug, Clone)]
 pub struct Described {
     pub spec: Spec,
+    pub handshakes: Vec<Handshake>,
     pub reply: Option<Reply>,
     pub failure_status: StatusCode,
 }
 
 /// Reads a described scheme.
 pub(super) fn read(item: Item<'_>) -> Option<Described> {
-    item.section("scheme", later::SCHEME, |scheme| {
+    item.section("scheme", &[], |scheme| {
         let Some(kind) = scheme.required("kind", r#"add kind = "hmac""#, kind) else {
             scheme.ignore_other_keys();
             return None;
@@ -58,13 +73,20 @@ pub(super) fn read(item: Item<'_>) -> Option<Described> {
         let spec = match kind {
             "token" => token(scheme).map(Spec::Token),
             "basic" => Some(Spec::Basic),
+            "jws" => {
+                let secret = scheme.table("secret", &[], secret);
+                jws::read(scheme, secret).map(|spec| Spec::Jws(Box::new(spec)))
+            }
+            "code" => scheme.required("name", NAME, name),
             "none" => Some(Spec::Unsigned),
             kind => signed(scheme, kind).map(|spec| Spec::Signed(Box::new(spec))),
         };
         let reply = scheme.optional_table("success_response", reply::read);
+        let handshakes = scheme.optional("handshake", handshake::read).unwrap_or_default();
         let failure_status = u16::try_from(scheme.count(&FAILURE_STATUS)).ok()?;
         Some(Described {
             spec: spec?,
+            handshakes,
             reply,
             failure_status: StatusCode::from_u16(failure_status).ok()?,
         })
@@ -77,13 +99,16 @@ pub(super) fn report(error: &SpecError, scheme: Item<'_>) {
 }
 
 fn kind(item: Item<'_>) -> Option<&'static str> {
-    let text = item.value().as_str().unwrap_or_default();
-    if later::KINDS.contains(&text) {
-        let message = format!("the kind `{text}` is not supported by this version yet");
-        item.wrong(&message, &format!("allowed: `{}`", KINDS.join("`, `")));
-        return None;
-    }
     item.choice("kind", &KINDS, |name| KINDS.into_iter().find(|kind| *kind == name))
+}
+
+/// The name of a scheme that is code.
+fn name(item: Item<'_>) -> Option<Spec> {
+    let names = [Code::NAMES, Certifier::NAMES].concat();
+    item.choice("name", &names, |name| {
+        let certified = || Certifier::from_name(name).map(Spec::Certified);
+        Code::from_name(name).map(Spec::Code).or_else(certified)
+    })
 }
 
 fn signed(scheme: &mut Section<'_>, kind: &str) -> Option<SignedSpec> {

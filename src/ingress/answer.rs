@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 
 use super::sync::Ended;
 use crate::delivery;
 use crate::ledger::Receipt;
 use crate::source::Reply;
+use crate::verify::handshake::Welcome;
 
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;
@@ -92,10 +93,26 @@ pub fn error(status: StatusCode, what: &'static str) -> Answer {
     json(status, format!(r#"{{"error":"{what}"}}"#))
 }
 
-/// The source takes no such method.
-pub fn wrong_method() -> Answer {
+/// The source takes these methods, and no other.
+pub fn wrong_method(methods: &[&Method]) -> Answer {
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    let names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
+        answer.headers_mut().insert(ALLOW, names);
+    }
+    answer
+}
+
+/// A handshake. Whatever it sends back, no browser takes it for more than text.
+pub fn welcome(welcome: &Welcome) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(welcome.body.clone())));
+    *answer.status_mut() = welcome.status;
+    let headers = answer.headers_mut();
+    for (name, value) in &welcome.headers {
+        headers.insert(name, value.clone());
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(welcome.content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 

@@ -1,6 +1,7 @@
 //! The public side: bytes in; verified, stored, and only then answered.
 
 mod answer;
+mod handshake;
 mod peers;
 mod sync;
 
@@ -14,15 +15,18 @@ use hyper::body::{Body, Incoming};
 use crate::clock::wall_ms;
 use crate::condition::{Facts, Failure};
 use crate::event::Event;
+use crate::handover::Handovers;
 use crate::ledger::{AppendError, Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
 use crate::outbox;
+use crate::reload::Asker;
 use crate::route::{Mode, Route};
 use crate::server::Budget;
-use crate::server::body::{self, BodyError, Rate};
+use crate::server::body::{self, BodyError, Held, Rate};
 use crate::snapshot::{Current, Snapshot};
 use crate::source::{Identity, Source, Unrouted};
 use crate::text::head;
+use crate::verify::handshake::{Unfit, Welcome};
 use crate::verify::{self, Refusal, Verified};
 pub use answer::Answer;
 pub use peers::Peers;
@@ -46,6 +50,10 @@ pub struct Ingress {
     pub bodies: Budget,
     /// The least speed of a body.
     pub rate: Rate,
+    /// Secrets that senders hand over.
+    pub handovers: Arc<Handovers>,
+    /// Where a reload is asked for, to have such a secret in force.
+    pub reload: Asker,
     /// Who was refused how often.
     pub peers: Peers,
     /// What it counts.
@@ -61,6 +69,10 @@ enum Ended {
     Dropped,
     NotFound,
     WrongMethod,
+    /// It was no event, and is answered as its sender prescribes.
+    Welcomed(Welcome),
+    /// The like, and what would be sent back is not fit for it.
+    Unfit(Unfit),
     Refused(Refusal),
     /// Refused, or not even looked at: the caller was refused too often, and has to wait.
     Shunned(Duration),
@@ -88,6 +100,8 @@ impl Ended {
             Self::Dropped => "dropped",
             Self::NotFound => "not_found",
             Self::WrongMethod => "wrong_method",
+            Self::Welcomed(_) => "handshake",
+            Self::Unfit(_) => "bad_handshake",
             Self::Refused(_) => "unauthorized",
             Self::Shunned(_) => "shunned",
             Self::Limited(_) => "rate_limited",
@@ -97,6 +111,15 @@ impl Ended {
             Self::Body(BodyError::Broken) => "broken",
             Self::Untyped => "untyped",
             Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// A request that is not believed; or cannot be, as long as a key cannot be fetched, and may
+    /// come again.
+    fn refused(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::KeyUnavailable => Self::Unavailable,
+            refusal => Self::Refused(refusal),
         }
     }
 
@@ -110,7 +133,12 @@ impl Ended {
             }
             Self::Dropped => answer::dropped(source.and_then(|s| s.reply.as_ref())),
             Self::NotFound => answer::error(StatusCode::NOT_FOUND, "not found"),
-            Self::WrongMethod => answer::wrong_method(),
+            Self::WrongMethod => {
+                let methods = source.map_or(vec![&Method::POST], |s| s.handshakes.methods());
+                answer::wrong_method(&methods)
+            }
+            Self::Welcomed(welcome) => answer::welcome(welcome),
+            Self::Unfit(_) => answer::error(StatusCode::BAD_REQUEST, "bad handshake"),
             Self::Refused(_) => {
                 let status =
                     source.map_or(StatusCode::UNAUTHORIZED, |source| source.failure_status);
@@ -134,6 +162,13 @@ impl Ended {
     }
 }
 
+/// Whether a request may be an event or a handshake of the source, as far as its head says.
+fn takes<B>(source: &Source, request: &Request<B>) -> bool {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let (method, headers) = (request.method(), request.headers());
+    method == Method::POST || source.handshakes.may_be(method, headers, target)
+}
+
 impl Ingress {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
@@ -142,7 +177,7 @@ impl Ingress {
         let source = snapshot.source_at(request.uri().path());
         let ended = match source {
             None => Ended::NotFound,
-            Some(_) if request.method() != Method::POST => Ended::WrongMethod,
+            Some(source) if !takes(source, &request) => Ended::WrongMethod,
             Some(source) => {
                 let taken = self.take(&snapshot, source, request, peer).await;
                 taken.unwrap_or_else(|ended| self.counted(ended, peer))
@@ -153,6 +188,9 @@ impl Ingress {
         if let (Some(source), Ended::Refused(refusal)) = (source, &ended) {
             self.metrics.refusals.with_label_values(&[name, refusal.cause()]).inc();
             source.tell_refusal(refusal, peer);
+        }
+        if let Ended::Unfit(cause) = &ended {
+            tracing::debug!(source = name, %peer, %cause, "a handshake is not answered");
         }
         ended.answer(source.map(|source| &**source))
     }
@@ -167,15 +205,16 @@ impl Ingress {
         let (head, body) = request.into_parts();
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         source.admit(peer).map_err(Ended::Refused)?;
-        source.verifier.precheck(&head.headers, target).map_err(Ended::Refused)?;
-        let promised = body.size_hint().exact();
-        let suspect = self.peers.suspect(peer, Instant::now());
-        let limit = suspect.map_or(source.body_limit, |_| source.body_limit.min(SUSPECT_BODY));
-        let held = body::read(body, promised, limit, self.rate, &self.bodies).await;
-        let held = held.map_err(|error| match (error, suspect) {
-            (BodyError::TooLarge, Some(wait)) => Ended::Shunned(wait),
-            _ => Ended::Body(error),
-        })?;
+        let early = source.verifier.precheck(&head.headers, target);
+        let may_be_unsigned =
+            source.handshakes.may_be_unsigned(&head.method, &head.headers, target);
+        let held = match early {
+            Err(_) if may_be_unsigned => self.small_body(source, body).await?,
+            early => {
+                early.map_err(Ended::Refused)?;
+                self.body(source, body, peer).await?
+            }
+        };
         let complete = Instant::now();
         let received_at = wall_ms();
         let request = verify::Request {
@@ -185,12 +224,24 @@ impl Ingress {
             body: held.bytes,
             peer,
         };
+        if let Some(ended) = self.welcome(source, &request, None).await {
+            return Ok(ended);
+        }
+        self.prepare(source, &request).await?;
         let verified = source.verifier.verify(request, received_at.cast_signed());
-        let verified = verified.map_err(Ended::Refused)?;
+        let verified = verified.map_err(Ended::refused)?;
         if verified.is_proven() {
             self.peers.vouch(peer, complete);
         }
         self.count_secret(source, &verified);
+        let secret = Some(verified.secret_index());
+        if let Some(ended) = self.welcome(source, verified.request(), secret).await {
+            return Ok(ended);
+        }
+        if verified.request().method != Method::POST {
+            return Err(Ended::WrongMethod);
+        }
+        self.confirm(source, &verified).await?;
         source.within_rate(complete).map_err(Ended::Limited)?;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
@@ -203,6 +254,18 @@ impl Ingress {
         drop(held.reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
         ended
+    }
+
+    /// Reads a body, of which little is taken from who was refused too often.
+    async fn body(&self, source: &Source, body: Incoming, peer: IpAddr) -> Result<Held, Ended> {
+        let promised = body.size_hint().exact();
+        let suspect = self.peers.suspect(peer, Instant::now());
+        let limit = suspect.map_or(source.body_limit, |_| source.body_limit.min(SUSPECT_BODY));
+        let held = body::read(body, promised, limit, self.rate, &self.bodies).await;
+        held.map_err(|error| match (error, suspect) {
+            (BodyError::TooLarge, Some(wait)) => Ended::Shunned(wait),
+            _ => Ended::Body(error),
+        })
     }
 
     /// The end of a request that is not taken, once the caller's refusals are counted.

@@ -3,8 +3,14 @@
 //! A [`Verified`] is made by [`Verifier::verify`] and by nothing else, so whoever holds one
 //! knows that the check was done. Everything is checked on the bytes as received.
 
+mod asymmetric;
+pub mod certified;
+pub mod code;
 mod encoding;
+mod fetched;
+pub mod handshake;
 mod head;
+pub mod jws;
 mod location;
 mod named;
 mod place;
@@ -16,19 +22,22 @@ mod spec_error;
 mod token;
 mod unsignable;
 mod verifier;
+mod with;
 
 #[cfg(test)]
 mod tests;
 
 pub use encoding::Encoding;
+pub use fetched::Want;
 pub use location::{EventId, Location};
 pub use refusal::Refusal;
-pub use scheme::{Scheme, Spec};
+pub use scheme::{Givens, Scheme, Spec};
 pub use secret::{Secret, SecretEncoding, SecretError, SecretForm, Window};
 pub use spec_error::SpecError;
 pub use token::{TokenAt, TokenSpec};
 pub use unsignable::Unsignable;
 pub use verifier::{Verified, Verifier, VerifierError};
+pub use with::{Gap, With, gaps};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};

@@ -29,6 +29,13 @@ pub enum Refusal {
     NoSecretInForce,
     #[error("the signature does not match")]
     Mismatch,
+    #[error("a secret is handed over, and nobody waits for one")]
+    NotArmed,
+    #[error("the key that the request names does not exist")]
+    UnknownKey,
+    /// No word on the request: it may be believed later.
+    #[error("the key that the request names cannot be fetched now")]
+    KeyUnavailable,
 }
 
 impl Refusal {
@@ -48,6 +55,9 @@ impl Refusal {
             Self::UnreadableBody => "unreadable_body",
             Self::NoSecretInForce => "no_secret_in_force",
             Self::Mismatch => "mismatch",
+            Self::NotArmed => "not_armed",
+            Self::UnknownKey => "unknown_key",
+            Self::KeyUnavailable => "key_unavailable",
         }
     }
 }

@@ -78,6 +78,8 @@ pub enum SecretError {
     PublicKey(&'static str),
     #[error("the secret is not `user:password`")]
     NoColon,
+    #[error("this scheme verifies with the provider's certificate: it takes no secret")]
+    Certificate,
     #[error("an unsigned source takes no secret")]
     Unused,
 }

@@ -1,11 +1,17 @@
 //! A scheme bound to its secrets: the only maker of [`Verified`].
 
+use super::asymmetric;
+use super::certified::Certified;
+use super::code::Coded;
+use super::fetched::{Store, Want};
 use super::head::Head;
+use super::jws::{self, Jws};
 use super::signed::{Keyring, Signed};
 use super::token::{Token, Tokens};
 use super::{Refusal, Request, Scheme, Secret, SecretError, Unsignable};
 use http::{HeaderMap, HeaderName};
 use thiserror::Error;
+use tokio_rustls::rustls::pki_types::TrustAnchor;
 
 /// A request that a configured sender is known to have signed, or whose source is unsigned by
 /// the operator's word.
@@ -59,6 +65,9 @@ pub struct Verifier(Bound);
 enum Bound {
     Signed(Box<Signed>, Keyring),
     Token(Token, Tokens),
+    Jws(Box<Jws>, jws::Keys),
+    Coded(Coded, Vec<Secret>),
+    Certified(Box<Certified>),
     Unsigned,
 }
 
@@ -68,12 +77,48 @@ impl Verifier {
         match scheme {
             Scheme::Unsigned if secrets.is_empty() => Ok(Self(Bound::Unsigned)),
             Scheme::Unsigned => Err(VerifierError::UnusedSecret),
+            Scheme::Certified(certified) if secrets.is_empty() => {
+                Ok(Self(Bound::Certified(certified)))
+            }
+            Scheme::Certified(_) => Err(SecretError::Certificate.into()),
+            Scheme::Jws(jws) if secrets.is_empty() && !jws.needs_secrets() => {
+                let keys = jws.bind(secrets);
+                Ok(Self(Bound::Jws(jws, keys)))
+            }
             _ if secrets.is_empty() => Err(VerifierError::NoSecret),
+            scheme => Self::bind(scheme, secrets),
+        }
+    }
+
+    /// Waits for a secret that the provider hands over: until then, nothing is believed.
+    pub fn waiting(scheme: Scheme) -> Result<Self, VerifierError> {
+        Self::bind(scheme, Vec::new())
+    }
+
+    fn bind(scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, VerifierError> {
+        Ok(Self(match scheme {
             Scheme::Signed(mut signed) => {
                 let keys = signed.bind(secrets)?;
-                Ok(Self(Bound::Signed(signed, keys)))
+                Bound::Signed(signed, keys)
             }
-            Scheme::Token(token) => Ok(Self(Bound::Token(token, Tokens::new(secrets)))),
+            Scheme::Token(token) => Bound::Token(token, Tokens::new(secrets)),
+            Scheme::Jws(jws) => {
+                let keys = jws.bind(secrets);
+                Bound::Jws(jws, keys)
+            }
+            Scheme::Coded(coded) => Bound::Coded(coded, secrets),
+            Scheme::Certified(certified) => Bound::Certified(certified),
+            Scheme::Unsigned => Bound::Unsigned,
+        }))
+    }
+
+    /// Whether it waits for a secret: see [`Self::waiting`].
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        match &self.0 {
+            Bound::Signed(_, keys) => keys.is_empty(),
+            Bound::Coded(_, secrets) => secrets.is_empty(),
+            _ => false,
         }
     }
 
@@ -91,8 +136,94 @@ impl Verifier {
         match &self.0 {
             Bound::Signed(signed, _) => signed.precheck(head),
             Bound::Token(token, _) => token.precheck(head),
+            Bound::Jws(jws, _) => jws.precheck(head),
+            Bound::Coded(coded, _) => coded.precheck(head),
+            Bound::Certified(certified) => certified.precheck(head),
             Bound::Unsigned => Ok(()),
         }
+    }
+
+    /// What must be fetched before the request can be verified; `None`: all is at hand.
+    ///
+    /// # Errors
+    /// The request is refused whatever may be fetched, or the key that it needs does not exist or
+    /// cannot be fetched now.
+    pub fn want(&self, request: &Request, now_unix_ms: i64) -> Result<Option<Want>, Refusal> {
+        match &self.0 {
+            Bound::Jws(jws, keys) => {
+                let head = Head { headers: &request.headers, target: &request.target };
+                jws.want(keys, head, now_unix_ms)
+            }
+            Bound::Certified(certified) => certified.want(request, now_unix_ms),
+            _ => Ok(None),
+        }
+    }
+
+    /// Notes that something is about to be fetched.
+    pub fn fetching(&self, now_unix_ms: i64) {
+        if let Some(store) = self.store() {
+            store.begin(now_unix_ms);
+        }
+    }
+
+    /// Takes in what was fetched; `None`: there is nothing at that place. `roots` are the
+    /// authorities whose certificates count.
+    pub fn keep(
+        &self,
+        want: &Want,
+        document: Option<&[u8]>,
+        roots: &[TrustAnchor<'_>],
+        now_unix_ms: i64,
+    ) {
+        let document = document.unwrap_or_default();
+        let keys = match &self.0 {
+            Bound::Certified(certified) => certified.keys(document, roots, now_unix_ms),
+            _ => asymmetric::read(document),
+        };
+        match self.store() {
+            // A set of keys is always somewhere; that it is empty is a failure.
+            Some(store) if keys.is_empty() && self.has_one_place() => store.fail(want, now_unix_ms),
+            Some(store) => store.keep(want, keys, now_unix_ms),
+            None => {}
+        }
+    }
+
+    /// Notes that something cannot be fetched.
+    pub fn lacks(&self, want: &Want, now_unix_ms: i64) {
+        if let Some(store) = self.store() {
+            store.fail(want, now_unix_ms);
+        }
+    }
+
+    /// Where a verified request asks to be confirmed, if it does.
+    pub fn confirmation(&self, verified: &Verified) -> Option<Want> {
+        match &self.0 {
+            Bound::Certified(certified) => certified.confirmation(&verified.request),
+            _ => None,
+        }
+    }
+
+    /// A text signed with the scheme's shared secret: the one that verified a request, or else the
+    /// first in force. For handshakes, in which a provider asks for that.
+    pub fn prove(&self, text: &[u8], index: Option<usize>, now_unix_ms: i64) -> Option<Vec<u8>> {
+        match &self.0 {
+            Bound::Signed(_, keys) => keys.prove(text, index, now_unix_ms),
+            Bound::Coded(coded, secrets) => coded.prove(secrets, text, index, now_unix_ms),
+            _ => None,
+        }
+    }
+
+    fn store(&self) -> Option<&Store> {
+        match &self.0 {
+            Bound::Jws(_, jws::Keys::Fetched(store)) => Some(store),
+            Bound::Certified(certified) => Some(certified.store()),
+            _ => None,
+        }
+    }
+
+    /// Whether all keys are at the same place, whatever a request says.
+    fn has_one_place(&self) -> bool {
+        matches!(&self.0, Bound::Jws(jws, _) if jws.has_key_set())
     }
 
     /// Checks a whole request. A precheck is not needed before it. A token that was shown outside
@@ -104,6 +235,17 @@ impl Verifier {
                 let index = token.verify(tokens, &request, now_unix_ms)?;
                 token.forget(&mut request);
                 Some(index)
+            }
+            Bound::Jws(jws, keys) => {
+                let index = jws.verify(keys, &request, now_unix_ms)?;
+                // It counts for a while: whoever has it could use it.
+                request.headers.remove(jws.header());
+                index
+            }
+            Bound::Coded(coded, secrets) => Some(coded.verify(secrets, &request, now_unix_ms)?),
+            Bound::Certified(certified) => {
+                certified.verify(&request, now_unix_ms)?;
+                None
             }
             Bound::Unsigned => None,
         };
@@ -126,6 +268,9 @@ impl Verifier {
         match &self.0 {
             Bound::Signed(signed, keys) => signed.sign(keys, request, id, now_unix_ms),
             Bound::Token(token, tokens) => token.sign(tokens, request, now_unix_ms),
+            Bound::Jws(jws, keys) => jws.sign(keys, request, now_unix_ms),
+            Bound::Coded(coded, secrets) => coded.sign(secrets, request, id, now_unix_ms),
+            Bound::Certified(_) => Err(Unsignable::PublicKey),
             Bound::Unsigned => Ok(()),
         }
     }
@@ -133,30 +278,35 @@ impl Verifier {
     /// The names of the headers and query parameters that carry signatures or tokens: not for
     /// people's eyes.
     pub fn signature_names(&self) -> impl Iterator<Item = &str> {
-        let token = match &self.0 {
-            Bound::Token(token, _) => Some(token.names()),
-            _ => None,
+        let names: Vec<&str> = match &self.0 {
+            Bound::Signed(signed, _) => signed.signature_names().collect(),
+            Bound::Token(token, _) => token.names().collect(),
+            Bound::Jws(jws, _) => vec![jws.header().as_str()],
+            Bound::Coded(coded, _) => coded.signature_names().collect(),
+            Bound::Certified(certified) => certified.signature_name().into_iter().collect(),
+            Bound::Unsigned => Vec::new(),
         };
-        let signed = self.signed().into_iter().flat_map(Signed::signature_names);
-        signed.chain(token.into_iter().flatten())
+        names.into_iter()
     }
 
     /// Whether a verified request's header of that name is what the sender signed.
     #[must_use]
     pub fn covers_header(&self, name: &HeaderName) -> bool {
-        self.signed().is_some_and(|signed| signed.covers_header(name))
+        match &self.0 {
+            Bound::Signed(signed, _) => signed.covers_header(name),
+            _ => false,
+        }
     }
 
     /// Whether a verified request's body is what the sender signed.
     #[must_use]
     pub fn covers_body(&self) -> bool {
-        self.signed().is_some_and(Signed::covers_body)
-    }
-
-    fn signed(&self) -> Option<&Signed> {
         match &self.0 {
-            Bound::Signed(signed, _) => Some(signed),
-            _ => None,
+            Bound::Signed(signed, _) => signed.covers_body(),
+            Bound::Jws(jws, _) => jws.covers_body(),
+            Bound::Coded(coded, _) => coded.covers_body(),
+            Bound::Certified(certified) => certified.covers_body(),
+            Bound::Token(..) | Bound::Unsigned => false,
         }
     }
 }

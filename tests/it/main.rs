@@ -18,6 +18,8 @@ mod full_disk;
 mod hostile_handlers;
 mod hostile_senders;
 mod http;
+mod https;
+mod keys;
 mod layers;
 mod letters;
 mod lifecycle;

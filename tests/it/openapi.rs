@@ -14,6 +14,14 @@ const CONFIG: &str = r#"
 [sources.a]
 scheme = { kind = "none" }
 event_type = { pointer = "/type" }
+[sources.waiting]
+[sources.waiting.scheme]
+kind = "hmac"
+digest = "sha256"
+encoding = "hex"
+content = "{body}"
+signature = { header = "X-Signature" }
+handshake = { match = { header = { X-Secret = true } }, verify_first = false, keep = { header = "X-Secret" }, respond = {} }
 [[routes]]
 source = "a"
 event = "done"
@@ -123,7 +131,7 @@ fn every_answer_is_as_the_document_says() {
         for (method, described) in methods.as_object().unwrap() {
             for id in ids {
                 let path = path.replace("{id}", id).replace("{name}", "a/ack");
-                let path = path + &examples(described);
+                let path = path.replace("{source}", "waiting") + &examples(described);
                 let answer = yard.admin_request(&method.to_uppercase(), &path, &json);
                 let described = &described["responses"][answer.status.to_string()]["content"];
                 assert_eq!(answer.status, 200, "{path}: {answer:?}");

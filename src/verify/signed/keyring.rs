@@ -104,6 +104,28 @@ impl Keyring {
         verdict
     }
 
+    pub(in crate::verify) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A text under the secret that verified a request, or else under the first in force; `None`:
+    /// it is no shared secret.
+    pub(in crate::verify) fn prove(
+        &self,
+        text: &[u8],
+        index: Option<usize>,
+        now_unix_ms: i64,
+    ) -> Option<Vec<u8>> {
+        let key = match index {
+            Some(index) => self.0.get(index),
+            None => self.0.iter().find(|key| key.is_in_force(now_unix_ms)),
+        }?;
+        match &key.key {
+            Key::Shared(state) => Some(state.tag(&[Piece::Bytes(text.into())], &key.secret)),
+            Key::Public(_) => None,
+        }
+    }
+
     /// The signature of `content` under the first secret in force, and its family.
     pub(super) fn sign(
         &self,

@@ -82,7 +82,8 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 fn scheme(spec: &SignedSpec) -> Scheme {
     let spec = Spec::Signed(Box::new(spec.clone()));
-    Scheme::new(&spec, Some("https://h.example/in/")).unwrap()
+    Scheme::new(&spec, &Givens { public_url: Some("https://h.example/in/"), ..Givens::default() })
+        .unwrap()
 }
 
 fn bind(scheme: Scheme, secrets: &[&str]) -> Verifier {

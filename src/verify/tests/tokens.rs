@@ -4,7 +4,7 @@ use super::*;
 
 fn token(at: TokenAt, prefix: &str, secrets: &[&str]) -> Verifier {
     let spec = Spec::Token(TokenSpec { at, prefix: prefix.into() });
-    bind(Scheme::new(&spec, None).unwrap(), secrets)
+    bind(Scheme::new(&spec, &Givens::default()).unwrap(), secrets)
 }
 
 fn in_header(prefix: &str, secrets: &[&str]) -> Verifier {
@@ -75,7 +75,8 @@ fn a_shown_token_covers_nothing() {
 
 #[test]
 fn basic_is_user_and_password() {
-    let verifier = bind(Scheme::new(&Spec::Basic, None).unwrap(), &["Aladdin:open sesame"]);
+    let verifier =
+        bind(Scheme::new(&Spec::Basic, &Givens::default()).unwrap(), &["Aladdin:open sesame"]);
     let verdict = |value: &str| check(&verifier, request(&[("Authorization", value)], b""), NOW_MS);
     assert_eq!(verdict("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), Ok(0));
     assert_eq!(verdict("basic  QWxhZGRpbjpvcGVuIHNlc2FtZQ"), Ok(0));
@@ -83,14 +84,14 @@ fn basic_is_user_and_password() {
     for bad in ["Basic", "Basic ?", "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==", ""] {
         assert_eq!(verdict(bad), Err(Refusal::MalformedSignature), "{bad}");
     }
-    let scheme = Scheme::new(&Spec::Basic, None).unwrap();
+    let scheme = Scheme::new(&Spec::Basic, &Givens::default()).unwrap();
     let refused = |text| scheme.secret(text, Window::default()).unwrap_err();
     assert_eq!((refused("Aladdin"), refused(" ")), (SecretError::NoColon, SecretError::Empty));
 }
 
 #[test]
 fn what_is_shown_for_a_source_is_believed() {
-    let basic = bind(Scheme::new(&Spec::Basic, None).unwrap(), &["user:päss"]);
+    let basic = bind(Scheme::new(&Spec::Basic, &Givens::default()).unwrap(), &["user:päss"]);
     for verifier in [in_header("Token token=", &["hunter2"]), basic] {
         let mut request = request(&[], b"{}");
         verifier.sign(&mut request, "id", NOW_MS).unwrap();

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hookyard::config::{Config, presets};
 use hookyard::verify::Request;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[derive(Debug, Deserialize)]
 pub struct Vector {
@@ -27,6 +27,12 @@ pub struct Vector {
     /// A description in the words of router.toml.
     #[serde(default)]
     scheme: Value,
+    /// What the source adds to its scheme.
+    #[serde(default)]
+    with: Map<String, Value>,
+    /// The same in the words of `vectors.json`.
+    #[serde(default)]
+    context: Map<String, Value>,
 }
 
 /// Vectors whose description is wrong on purpose: the preset knows better.
@@ -44,7 +50,10 @@ pub fn read(file: &str) -> Vec<Vector> {
 /// Those of RFCs, documentation and test suites, as far as there is something to judge them by.
 pub fn published() -> &'static [Vector] {
     static VECTORS: OnceLock<Vec<Vector>> = OnceLock::new();
-    VECTORS.get_or_init(|| read("vectors.json").into_iter().filter(Vector::can_be_judged).collect())
+    VECTORS.get_or_init(|| {
+        let vectors = read("vectors.json").into_iter().chain(read("code.json"));
+        vectors.filter(Vector::can_be_judged).collect()
+    })
 }
 
 impl Vector {
@@ -66,9 +75,8 @@ impl Vector {
         presets::find(&self.provider).is_some()
     }
 
-    /// What only code can check has no description but the name of the preset.
     fn is_described(&self) -> bool {
-        self.scheme.is_object() && !matches!(self.scheme["kind"].as_str(), Some("code" | "jws"))
+        self.scheme.is_object()
     }
 
     /// The scheme in the words of router.toml, which has a default tolerance, and an upper limit.
@@ -92,13 +100,17 @@ impl Vector {
     /// A source that cannot be made of these secrets refuses everything.
     fn verdict(&self, scheme: &str) -> Result<(), String> {
         let secrets: Vec<_> = self.secrets.iter().map(|text| json!({ "value": text })).collect();
-        let secrets = as_toml(&Value::from(secrets));
+        let secrets = match secrets.is_empty() {
+            true => String::new(),
+            false => format!("secrets = {}\n", as_toml(&Value::from(secrets))),
+        };
         let (public_url, query) = match &self.url {
             Some(url) => url.split_at(url.find('?').unwrap_or(url.len())),
             None => ("https://hooks.example.com/in", ""),
         };
         let text = format!(
-            "[sources.it]\nscheme = {scheme}\nsecrets = {secrets}\npublic_url = {public_url:?}\n"
+            "[sources.it]\nscheme = {scheme}\n{secrets}{}public_url = {public_url:?}\n",
+            self.with()
         );
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("router.toml");
@@ -108,6 +120,15 @@ impl Vector {
         let request = self.request(&format!("/hooks/it{query}"));
         verifier.precheck(&request.headers, &request.target).map_err(|e| e.to_string())?;
         verifier.verify(request, self.now * 1_000).map(drop).map_err(|e| e.to_string())
+    }
+
+    /// `with`, if there is anything in it.
+    fn with(&self) -> String {
+        let mut with = self.with.clone();
+        for (theirs, ours) in [("webhook_id", "webhook_id"), ("cert_pem", "certificate")] {
+            with.extend(self.context.get(theirs).map(|value| (ours.to_owned(), value.clone())));
+        }
+        if with.is_empty() { String::new() } else { format!("with = {}\n", as_toml(&with.into())) }
     }
 
     fn request(&self, target: &str) -> Request {

@@ -1,0 +1,175 @@
+//! Forms: `application/x-www-form-urlencoded` and `multipart/form-data` bodies.
+
+use std::borrow::Cow;
+
+const URLENCODED: &[u8] = b"application/x-www-form-urlencoded";
+const MULTIPART: &[u8] = b"multipart/form-data";
+
+/// Bytes of a multipart boundary at the most (RFC 2046).
+const BOUNDARY_BYTES: usize = 70;
+
+/// A body that is a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form<'a> {
+    /// `name=value&…`, percent-encoded.
+    UrlEncoded(&'a [u8]),
+    /// Parts behind lines of `--` and the boundary.
+    Multipart {
+        /// All parts.
+        body: &'a [u8],
+        /// `\r\n--` and the boundary.
+        delimiter: Vec<u8>,
+    },
+}
+
+impl<'a> Form<'a> {
+    /// The body as its content type says. What begins as JSON does is no form: some senders
+    /// leave their HTTP client's default, which says form, on a JSON body.
+    pub fn new(content_type: Option<&[u8]>, body: &'a [u8]) -> Option<Self> {
+        let mut parameters = content_type?.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let named = parameters.next()?;
+        if named.eq_ignore_ascii_case(URLENCODED) {
+            let is_json = matches!(body.trim_ascii_start(), [b'{' | b'[', ..]);
+            return (!is_json).then_some(Self::UrlEncoded(body));
+        }
+        if !named.eq_ignore_ascii_case(MULTIPART) {
+            return None;
+        }
+        let boundary = parameters.find_map(|parameter| {
+            let (name, value) = parameter.split_at_checked(b"boundary=".len())?;
+            name.eq_ignore_ascii_case(b"boundary=").then_some(unquoted(value))
+        })?;
+        let fits = (1..=BOUNDARY_BYTES).contains(&boundary.len());
+        fits.then(|| Self::Multipart { body, delimiter: [b"\r\n--", boundary].concat() })
+    }
+
+    /// Names and values, in order; what is no UTF-8 is replaced. Files of a multipart form are
+    /// fields like any other.
+    pub fn fields(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        let (pairs, parts) = match self {
+            Self::UrlEncoded(body) => (Some(form_urlencoded::parse(body)), None),
+            Self::Multipart { body, delimiter } => (None, Some(Parts::new(body, delimiter))),
+        };
+        pairs.into_iter().flatten().chain(parts.into_iter().flatten())
+    }
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// The parts of a multipart body that are fields.
+struct Parts<'a, 'd> {
+    /// What stands behind the delimiter that was found last.
+    rest: Option<&'a [u8]>,
+    delimiter: &'d [u8],
+}
+
+impl<'a, 'd> Parts<'a, 'd> {
+    fn new(body: &'a [u8], delimiter: &'d [u8]) -> Self {
+        // The first delimiter needs no line break before it.
+        let rest = delimiter.get(2..).and_then(|first| body.strip_prefix(first));
+        Self { rest: rest.or_else(|| after(body, delimiter)), delimiter }
+    }
+}
+
+impl<'a> Iterator for Parts<'a, '_> {
+    type Item = (Cow<'a, str>, Cow<'a, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            // Two hyphens instead of a line break end the form.
+            let part = self.rest.take()?.strip_prefix(b"\r\n")?;
+            let end = find(part, self.delimiter)?;
+            let (part, rest) = part.split_at(end);
+            self.rest = rest.get(self.delimiter.len()..);
+            let Some(end) = find(part, b"\r\n\r\n") else { continue };
+            let (head, value) = part.split_at(end);
+            if let Some(name) = name(head) {
+                return Some((name, String::from_utf8_lossy(value.get(4..)?)));
+            }
+        }
+    }
+}
+
+/// The name in a part's `Content-Disposition: form-data; name="…"`.
+fn name(head: &[u8]) -> Option<Cow<'_, str>> {
+    const FIELD: &[u8] = b"content-disposition:";
+    let disposition = head.split(|byte| *byte == b'\n').find_map(|line| {
+        let (field, value) = line.split_at_checked(FIELD.len())?;
+        field.eq_ignore_ascii_case(FIELD).then_some(value)
+    })?;
+    let mut parameters = disposition.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let name = parameters.find_map(|parameter| parameter.strip_prefix(b"name="))?;
+    Some(String::from_utf8_lossy(unquoted(name)))
+}
+
+fn after<'a>(text: &'a [u8], what: &[u8]) -> Option<&'a [u8]> {
+    text.get(find(text, what)? + what.len()..)
+}
+
+fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    let first = *what.first()?;
+    let mut from = 0;
+    loop {
+        let at = from + text.get(from..)?.iter().position(|byte| *byte == first)?;
+        if text.get(at..)?.starts_with(what) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(content_type: &str, body: &str) -> Option<Vec<(String, String)>> {
+        let form = Form::new(Some(content_type.as_bytes()), body.as_bytes())?;
+        let fields = form.fields().map(|(name, value)| (name.into(), value.into()));
+        Some(fields.collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
+        Some(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
+    }
+
+    #[test]
+    fn the_content_type_and_the_first_byte_tell_a_form() {
+        let urlencoded = "Application/X-WWW-Form-URLencoded ; charset=utf-8";
+        assert_eq!(
+            fields(urlencoded, "a=b+c%21&d&a="),
+            pairs(&[("a", "b c!"), ("d", ""), ("a", "")])
+        );
+        assert_eq!(fields(urlencoded, " {\"a\":1}"), None);
+        assert_eq!(fields("application/json", "a=1"), None);
+        assert_eq!(fields("multipart/form-data", "a=1"), None);
+        assert_eq!(Form::new(None, b"a=1"), None);
+    }
+
+    #[test]
+    fn the_parts_of_a_multipart_form_are_fields() {
+        let body = "--x\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n{\"a\":\r\n1}\r\n\
+                    --x\r\ncontent-type: text/plain\r\ncontent-disposition: form-data; name=b\r\n\r\n\r\n\
+                    --x\r\nContent-Type: text/plain\r\n\r\nno name\r\n--x--\r\n";
+        let expected = pairs(&[("json", "{\"a\":\r\n1}"), ("b", "")]);
+        for content_type in
+            ["multipart/form-data; boundary=x", "Multipart/Form-Data;BOUNDARY=\"x\""]
+        {
+            assert_eq!(fields(content_type, body), expected);
+        }
+        let preamble = format!("to be ignored\r\n{body}");
+        assert_eq!(fields("multipart/form-data; boundary=x", &preamble), expected);
+    }
+
+    #[test]
+    fn a_multipart_form_that_breaks_off_ends_there() {
+        let whole = "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--";
+        let content_type = "multipart/form-data; boundary=x";
+        assert_eq!(fields(content_type, whole), pairs(&[("a", "1")]));
+        for end in 0..whole.len() - 2 {
+            let found = fields(content_type, &whole[..end]).unwrap();
+            assert!(found.is_empty() || end >= whole.len() - 4, "{end}: {found:?}");
+        }
+    }
+}

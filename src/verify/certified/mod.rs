@@ -1,0 +1,197 @@
+//! Schemes that sign with a certificate of the provider, which the request names and we fetch.
+
+mod paypal;
+mod sns;
+
+use super::asymmetric::{self, NamedKey, Signing};
+use super::fetched::{Look, Store, Want};
+use super::head::Head;
+use super::named::named;
+use super::with::With;
+use super::{Refusal, Request, SpecError};
+use http::Uri;
+use tokio_rustls::rustls::pki_types::TrustAnchor;
+
+named! {
+    /// Who signs that way.
+    Certifier {
+        AwsSns = "aws-sns",
+        Paypal = "paypal",
+    }
+}
+
+impl Certifier {
+    /// What a source may give it: whom its requests must be for, first.
+    pub(super) fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::AwsSns => &["topic", "certificate", "confirm"],
+            Self::Paypal => &["webhook_id", "certificate"],
+        }
+    }
+}
+
+/// A checked scheme of that kind.
+#[derive(Debug)]
+pub struct Certified {
+    certifier: Certifier,
+    /// PayPal's id of the webhook, or the topics of SNS: whom the request must be for.
+    subjects: Vec<String>,
+    /// Hosts, with their ports, that certificates are fetched from in place of the provider's.
+    hosts: Vec<String>,
+    /// The certificate, where the operator has it; then none is fetched.
+    pinned: Option<Vec<NamedKey>>,
+    store: Store,
+}
+
+/// What a request says of itself.
+#[derive(Debug)]
+struct Claim {
+    /// Where the certificate is.
+    certificate: String,
+    content: Vec<u8>,
+    signing: Signing,
+    tag: Vec<u8>,
+}
+
+impl Certified {
+    /// `hosts` stand in place of the provider's own.
+    pub(super) fn new(
+        certifier: Certifier,
+        with: &With,
+        hosts: &[String],
+    ) -> Result<Self, SpecError> {
+        let subject = certifier.names().first().copied().unwrap_or_default();
+        let subjects = with.all(subject).to_vec();
+        if subjects.is_empty() {
+            return Err(SpecError::new("with", format!("`{subject}` is missing")));
+        }
+        let pinned = match with.one("certificate").map(|pem| asymmetric::read(pem.as_bytes())) {
+            Some(keys) if keys.is_empty() => {
+                return Err(SpecError::new("with.certificate", "is no certificate in PEM"));
+            }
+            pinned => pinned,
+        };
+        Ok(Self { certifier, subjects, hosts: hosts.to_vec(), pinned, store: Store::default() })
+    }
+
+    pub(super) fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
+        match self.certifier {
+            Certifier::AwsSns => Ok(()),
+            Certifier::Paypal => paypal::precheck(head),
+        }
+    }
+
+    /// What must be fetched before the request can be verified.
+    pub(super) fn want(&self, request: &Request, now_ms: i64) -> Result<Option<Want>, Refusal> {
+        if self.pinned.is_some() {
+            return Ok(None);
+        }
+        let claim = self.claim(request, now_ms)?;
+        let want = self.place(claim)?;
+        match self.store.look(&want, |_| true, now_ms)? {
+            Look::Have(_) => Ok(None),
+            Look::Fetch => Ok(Some(want)),
+        }
+    }
+
+    pub(super) fn verify(&self, request: &Request, now_ms: i64) -> Result<(), Refusal> {
+        let claim = self.claim(request, now_ms)?;
+        let signed = |keys: &[NamedKey]| {
+            keys.iter().any(|key| key.key.has_signed(claim.signing, &claim.content, &claim.tag))
+        };
+        let is_signed = match &self.pinned {
+            Some(keys) => signed(keys),
+            None => match self.store.look(&self.place_of(&claim)?, |_| true, now_ms)? {
+                Look::Have(keys) => signed(&keys),
+                Look::Fetch => return Err(Refusal::KeyUnavailable),
+            },
+        };
+        if is_signed { Ok(()) } else { Err(Refusal::Mismatch) }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The keys in what was fetched, which for PayPal must be certified to be its own.
+    pub(super) fn keys(
+        &self,
+        fetched: &[u8],
+        roots: &[TrustAnchor<'_>],
+        now_ms: i64,
+    ) -> Vec<NamedKey> {
+        match self.certifier {
+            Certifier::AwsSns => asymmetric::read(fetched),
+            Certifier::Paypal => paypal::keys(fetched, roots, now_ms),
+        }
+    }
+
+    /// Where a request asks to be confirmed, if it is a subscription that asks for it.
+    pub(super) fn confirmation(&self, request: &Request) -> Option<Want> {
+        let url = match self.certifier {
+            Certifier::AwsSns => sns::confirmation(request)?,
+            Certifier::Paypal => return None,
+        };
+        let may = self.is_of_host(&url, sns::is_host);
+        may.then_some(Want { url, post: None })
+    }
+
+    pub(super) fn covers_body(&self) -> bool {
+        match self.certifier {
+            Certifier::AwsSns => true,
+            // A checksum is signed, and another body with the same one is soon found.
+            Certifier::Paypal => false,
+        }
+    }
+
+    pub(super) fn signature_name(&self) -> Option<&'static str> {
+        match self.certifier {
+            Certifier::AwsSns => None,
+            Certifier::Paypal => Some(paypal::SIGNATURE.as_str()),
+        }
+    }
+
+    fn claim(&self, request: &Request, now_ms: i64) -> Result<Claim, Refusal> {
+        match self.certifier {
+            Certifier::AwsSns => sns::claim(request, &self.subjects, now_ms),
+            Certifier::Paypal => {
+                // `new` has seen to it that there is one.
+                let id = self.subjects.first().map_or("", String::as_str);
+                paypal::claim(request, id, now_ms)
+            }
+        }
+    }
+
+    fn place(&self, claim: Claim) -> Result<Want, Refusal> {
+        self.place_of(&claim)
+    }
+
+    /// The certificate's place, if it is one of the provider's.
+    fn place_of(&self, claim: &Claim) -> Result<Want, Refusal> {
+        let url = &claim.certificate;
+        let may = match self.certifier {
+            Certifier::AwsSns => self.is_of_host(url, sns::is_host) && url.ends_with(".pem"),
+            Certifier::Paypal => self.is_of_host(url, paypal::is_host),
+        };
+        if may {
+            Ok(Want { url: url.clone(), post: None })
+        } else {
+            Err(Refusal::WrongValue("the place of the certificate".to_owned()))
+        }
+    }
+
+    /// Whether an https URL without user, query tricks or fragment leads to a host of the provider.
+    fn is_of_host(&self, url: &str, is_host: impl Fn(&str) -> bool) -> bool {
+        let Ok(uri) = url.parse::<Uri>() else { return false };
+        let Some(authority) = uri.authority().map(|authority| authority.as_str()) else {
+            return false;
+        };
+        let is_plain = uri.scheme_str() == Some("https") && !url.contains(['#', '@', '\\']);
+        let is_allowed = if self.hosts.is_empty() {
+            is_host(authority)
+        } else {
+            self.hosts.iter().any(|host| host.eq_ignore_ascii_case(authority))
+        };
+        is_plain && is_allowed
+    }
+}

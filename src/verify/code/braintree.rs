@@ -1,0 +1,30 @@
+//! Braintree: <https://developer.paypal.com/braintree/docs/guides/webhooks/parse>, and the webhook gateways of its
+//! libraries. The event is base64 of XML in a form's field.
+
+use super::{Claim, form};
+use crate::verify::{Encoding, Refusal, Request};
+
+/// Signatures that are looked at.
+const SIGNATURES: usize = 32;
+
+/// Any of the signatures, each behind the public key that it goes with, fits the payload as it
+/// stands in the form, or with a line break behind it.
+pub(super) fn claim(request: &Request) -> Result<Claim, Refusal> {
+    let fields = form::fields(request)?.ok_or(Refusal::UnreadableBody)?;
+    let payload = form::need(&fields, "bt_payload")?;
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+=/\n".contains(&byte);
+    if payload.is_empty() || !payload.bytes().all(is_base64) {
+        return Err(Refusal::UnreadableBody);
+    }
+    let pairs = form::need(&fields, "bt_signature")?.split('&').take(SIGNATURES);
+    let signatures = pairs.filter_map(|pair| {
+        let (_public_key, signature) = pair.split_once('|')?;
+        Encoding::Hex.decode(signature).filter(|bytes| bytes.len() == 20)
+    });
+    let signatures: Vec<_> = signatures.collect();
+    if signatures.is_empty() {
+        return Err(Refusal::MalformedSignature);
+    }
+    let with_break = [payload, "\n"].concat().into_bytes();
+    Ok(Claim { contents: vec![payload.into(), with_break], signatures })
+}

@@ -1,0 +1,232 @@
+//! Schemes with a shared secret that data cannot describe: a small function each, which says what
+//! was signed and by which signatures.
+
+mod adyen;
+mod braintree;
+mod contentful;
+mod dropbox_sign;
+mod form;
+mod mandrill;
+mod plivo;
+mod sign;
+mod twilio;
+mod url;
+
+use super::encoding::Encoding;
+use super::head::Head;
+use super::named::named;
+use super::{Refusal, Request, Secret, SecretEncoding, SecretError, SecretForm, SpecError, Window};
+use ::hmac::{Hmac, KeyInit as _, Mac as _};
+use http::HeaderName;
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
+use std::slice::from_ref;
+use subtle::{Choice, ConstantTimeEq as _};
+
+named! {
+    /// Who signs that way.
+    Code {
+        AdyenStandard = "adyen-standard",
+        Braintree = "braintree",
+        Contentful = "contentful",
+        DropboxSign = "dropbox-sign",
+        Mandrill = "mandrill",
+        Plivo = "plivo",
+        PlivoV2 = "plivo-v2",
+        Twilio = "twilio",
+    }
+}
+
+/// Signatures of one header that are looked at.
+const SIGNATURES: usize = 32;
+
+/// What a request says of itself.
+#[derive(Debug)]
+struct Claim {
+    /// What may have been signed, in the spellings that the sender uses.
+    contents: Vec<Vec<u8>>,
+    /// Any of these may be right. Each is as long as the digest.
+    signatures: Vec<Vec<u8>>,
+}
+
+/// A code, with the URL that the sender calls.
+#[derive(Debug)]
+pub struct Coded {
+    code: Code,
+    /// Scheme, host and path; the query is taken from the request.
+    public_url: String,
+}
+
+impl Code {
+    /// Whether the URL that the sender calls is part of what it signs.
+    pub(super) fn signs_url(self) -> bool {
+        matches!(self, Self::Mandrill | Self::Plivo | Self::PlivoV2 | Self::Twilio)
+    }
+
+    /// The headers that hold signatures.
+    fn headers(self) -> &'static [HeaderName] {
+        match self {
+            Self::AdyenStandard | Self::Braintree | Self::DropboxSign => &[],
+            Self::Contentful => from_ref(&contentful::SIGNATURE),
+            Self::Mandrill => from_ref(&mandrill::SIGNATURE),
+            Self::Plivo => &plivo::SIGNATURES,
+            Self::PlivoV2 => &plivo::SIGNATURES_V2,
+            Self::Twilio => from_ref(&twilio::SIGNATURE),
+        }
+    }
+
+    fn tag(self, key: &[u8], content: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Mandrill | Self::Twilio => hmac_sha1(key, content),
+            Self::Braintree => hmac_sha1(&Sha1::digest(key), content),
+            _ => hmac_sha256(key, content),
+        }
+    }
+
+    fn tag_bytes(self) -> usize {
+        if matches!(self, Self::Mandrill | Self::Twilio | Self::Braintree) { 20 } else { 32 }
+    }
+}
+
+impl Coded {
+    pub(super) fn new(code: Code, public_url: Option<&str>) -> Result<Self, SpecError> {
+        let public_url = match public_url {
+            Some(url) => url,
+            None if code.signs_url() => {
+                let problem =
+                    "this scheme signs the URL, so the URL that the sender calls is needed";
+                return Err(SpecError::new("public_url", problem));
+            }
+            None => "",
+        };
+        Ok(Self { code, public_url: public_url.to_owned() })
+    }
+
+    pub(super) fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
+        let encoding = match self.code {
+            Code::AdyenStandard => SecretEncoding::Hex,
+            _ => SecretEncoding::Utf8,
+        };
+        Secret::new(text, &SecretForm { encoding, strip_prefix: Vec::new() }, window)
+    }
+
+    /// Refuses a request whose headers hold no signature in the right form.
+    pub(super) fn precheck(&self, head: Head<'_>) -> Result<(), Refusal> {
+        if self.code.headers().is_empty() { Ok(()) } else { self.code.offered(head).map(drop) }
+    }
+
+    /// Which of the secrets signed the request.
+    pub(super) fn verify(
+        &self,
+        secrets: &[Secret],
+        request: &Request,
+        now_unix_ms: i64,
+    ) -> Result<usize, Refusal> {
+        let mut verdict = Err(Refusal::MissingSignature);
+        for claim in self.claims(request, now_unix_ms)? {
+            verdict = Ok(self.matching(secrets, &claim, now_unix_ms)?);
+        }
+        verdict
+    }
+
+    /// A text under the secret that verified a request, or else under the first in force.
+    pub(super) fn prove(
+        &self,
+        secrets: &[Secret],
+        text: &[u8],
+        index: Option<usize>,
+        now_unix_ms: i64,
+    ) -> Option<Vec<u8>> {
+        let in_force = |secret: &&Secret| secret.window().contains(now_unix_ms);
+        let secret = match index {
+            Some(index) => secrets.get(index),
+            None => secrets.iter().find(in_force),
+        };
+        secret.map(|secret| self.code.tag(secret.key(), text))
+    }
+
+    /// Whether what stands in the body, where types and ids are looked for, is signed.
+    pub(super) fn covers_body(&self) -> bool {
+        !matches!(self.code, Code::PlivoV2 | Code::DropboxSign)
+    }
+
+    /// The names of the headers that hold signatures.
+    pub(super) fn signature_names(&self) -> impl Iterator<Item = &'static str> {
+        self.code.headers().iter().map(HeaderName::as_str)
+    }
+
+    fn claims(&self, request: &Request, now_unix_ms: i64) -> Result<Vec<Claim>, Refusal> {
+        let url = &self.public_url;
+        let claim = match self.code {
+            Code::AdyenStandard => return adyen::claims(request),
+            Code::Braintree => braintree::claim(request),
+            Code::Contentful => {
+                contentful::claim(request, url::path(url, &request.target), now_unix_ms)
+            }
+            Code::DropboxSign => dropbox_sign::claim(request),
+            Code::Mandrill => mandrill::claim(request, url),
+            Code::Plivo => plivo::claim(request, url),
+            Code::PlivoV2 => plivo::claim_v2(request, url),
+            Code::Twilio => twilio::claim(request, url),
+        };
+        claim.map(|claim| vec![claim])
+    }
+
+    /// Every secret in force is tried with every content and signature, so that the time taken
+    /// tells nothing of them.
+    fn matching(
+        &self,
+        secrets: &[Secret],
+        claim: &Claim,
+        now_unix_ms: i64,
+    ) -> Result<usize, Refusal> {
+        let mut verdict = Err(Refusal::NoSecretInForce);
+        for (index, secret) in secrets.iter().enumerate() {
+            if !secret.window().contains(now_unix_ms) {
+                continue;
+            }
+            let mut hit = Choice::from(0);
+            for content in &claim.contents {
+                let tag = self.code.tag(secret.key(), content);
+                hit = claim.signatures.iter().fold(hit, |hit, offered| hit | offered.ct_eq(&tag));
+            }
+            verdict = match verdict {
+                Ok(earlier) => Ok(earlier),
+                Err(_) if bool::from(hit) => Ok(index),
+                Err(_) => Err(Refusal::Mismatch),
+            };
+        }
+        verdict
+    }
+}
+
+impl Code {
+    /// The signatures in these headers, which hold one each, or several behind commas.
+    fn offered(self, head: Head<'_>) -> Result<Vec<Vec<u8>>, Refusal> {
+        let encoding = if self == Self::Contentful { Encoding::Hex } else { Encoding::Base64 };
+        let several = matches!(self, Self::Plivo | Self::PlivoV2);
+        let (mut found, mut decoded) = (false, Vec::new());
+        for name in self.headers() {
+            let Some(text) = head.header(name)? else { continue };
+            found = true;
+            let items = text.split(|c| several && c == ',').take(SIGNATURES);
+            let bytes = items.filter_map(|item| encoding.decode(item.trim_matches([' ', '\t'])));
+            decoded.extend(bytes.filter(|bytes| bytes.len() == self.tag_bytes()));
+        }
+        match (found, decoded.is_empty()) {
+            (false, _) => Err(Refusal::MissingSignature),
+            (true, true) => Err(Refusal::MalformedSignature),
+            (true, false) => Ok(decoded),
+        }
+    }
+}
+
+fn hmac_sha1(key: &[u8], content: &[u8]) -> Vec<u8> {
+    let mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.chain_update(content).finalize().into_bytes().to_vec()
+}
+
+fn hmac_sha256(key: &[u8], content: &[u8]) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.chain_update(content).finalize().into_bytes().to_vec()
+}

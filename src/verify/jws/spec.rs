@@ -1,0 +1,103 @@
+//! A scheme of JSON Web Signatures as plain data.
+
+use super::super::asymmetric::Signing;
+use crate::verify::named::named;
+use crate::verify::{Encoding, SecretForm};
+use serde_json::Value;
+
+named! {
+    /// The algorithm (RFC 7518, RFC 8037): fixed by the scheme, never taken from the token.
+    Alg {
+        Hs256 = "HS256",
+        Hs384 = "HS384",
+        Hs512 = "HS512",
+        Rs256 = "RS256",
+        Rs384 = "RS384",
+        Rs512 = "RS512",
+        Es256 = "ES256",
+        Es384 = "ES384",
+        EdDsa = "EdDSA",
+    }
+}
+
+/// A token in a header, signed by the sender. `{name}` in a text stands for what the source's `with`
+/// says under that name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwsSpec {
+    pub alg: Alg,
+    pub header: String,
+    /// Any of these stands before the token, as `Bearer `; an empty one for nothing.
+    pub prefixes: Vec<String>,
+    /// How shared secrets are written; keys of other algorithms are PEM or JSON Web Keys.
+    pub secret: SecretForm,
+    /// Who may have made the token; empty for anyone who has the key.
+    pub issuers: Vec<String>,
+    pub audience: Option<String>,
+    /// Claims with the value that they must have.
+    pub claims: Vec<(String, Value)>,
+    pub body: Option<BodyHash>,
+    /// Whether a token must say when it expires. If it does, that counts anyway.
+    pub expires: bool,
+    /// How long ago a token may have been made, in seconds.
+    pub max_age: Option<u64>,
+    /// Where the sender's keys are; without, they are the source's secrets.
+    pub keys: Option<KeysAt>,
+}
+
+impl JwsSpec {
+    /// The texts that may have gaps.
+    pub(in crate::verify) fn texts(&self) -> Vec<&str> {
+        let claims = self.claims.iter().filter_map(|(_, value)| value.as_str());
+        let keys = self.keys.iter().flat_map(|at| [Some(&*at.url), at.post.as_deref()]).flatten();
+        let issuers = self.issuers.iter().map(String::as_str);
+        issuers.chain(self.audience.as_deref()).chain(claims).chain(keys).collect()
+    }
+}
+
+/// A claim that holds the SHA-256 of the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyHash {
+    pub claim: String,
+    pub encoding: Encoding,
+    /// Whether a request without a body may lack it.
+    pub optional_without_body: bool,
+}
+
+/// Where keys are fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysAt {
+    /// An https URL.
+    pub url: String,
+    /// What is posted to it, for a key of its own for each name, which `{kid}` stands for; without,
+    /// all keys are at the URL.
+    pub post: Option<String>,
+}
+
+impl Alg {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// How a key pair signs with it; `None`: it has a shared secret.
+    pub(in crate::verify) fn signing(self) -> Option<Signing> {
+        match self {
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => None,
+            Self::Rs256 => Some(Signing::RsaSha256),
+            Self::Rs384 => Some(Signing::RsaSha384),
+            Self::Rs512 => Some(Signing::RsaSha512),
+            Self::Es256 => Some(Signing::EcdsaP256),
+            Self::Es384 => Some(Signing::EcdsaP384),
+            Self::EdDsa => Some(Signing::Ed25519),
+        }
+    }
+}
