@@ -23,7 +23,17 @@ pub fn document() -> Value {
         "paths": part(include_str!("openapi/paths.json")),
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "responses": {
+                "Token": refusal("The bearer token is missing or wrong."),
+                "Denied": refusal("The Host or the Origin is not allowed."),
+                "NotJson": refusal("The content type is not application/json."),
+            },
             "schemas": part(include_str!("openapi/schemas.json")),
         },
     })
+}
+
+fn refusal(description: &str) -> Value {
+    let schema = json!({ "$ref": "#/components/schemas/Error" });
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }

@@ -105,7 +105,8 @@ fn mistakes(document: &Value, value: &Value, schema: &Value, at: &str) -> Vec<St
             _ => found.push(format!("{at}: {key} is not in the document")),
         }
     }
-    for key in schema["required"].as_array().into_iter().flatten() {
+    let required = schema["required"].as_array().filter(|_| value.is_object());
+    for key in required.into_iter().flatten() {
         if value.get(key.as_str().unwrap()).is_none() {
             found.push(format!("{at}: {key} is missing"));
         }
