@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::handler::{BadPattern, Hosts, Pattern, Reach, Secret, Use};
 
+use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
 use super::secrets;
 use super::section::Section;
@@ -82,12 +83,17 @@ fn range(item: Item<'_>) -> Option<IpNet> {
 pub(super) fn secrets(
     item: Item<'_>,
     config: &BTreeMap<String, String>,
+    reach: &Reach,
 ) -> Option<BTreeMap<String, Secret>> {
     let entries = item.entries()?.into_iter();
-    Some(entries.filter_map(|entry| secret(&entry, config)).collect())
+    Some(entries.filter_map(|entry| secret(&entry, config, reach)).collect())
 }
 
-fn secret(entry: &Entry<'_>, config: &BTreeMap<String, String>) -> Option<(String, Secret)> {
+fn secret(
+    entry: &Entry<'_>,
+    config: &BTreeMap<String, String>,
+    reach: &Reach,
+) -> Option<(String, Secret)> {
     let (name, item) = (entry.name, entry.item);
     if config.contains_key(name) {
         item.wrong(
@@ -96,7 +102,7 @@ fn secret(entry: &Entry<'_>, config: &BTreeMap<String, String>) -> Option<(Strin
         );
     }
     let (value, used) = item.section(&format!("secrets.{name}"), &[], |secret| {
-        let used = used(secret);
+        let used = used(secret, reach);
         Some((secrets::text(secret)?, used?))
     })?;
     if value.trim().is_empty() {
@@ -113,11 +119,11 @@ fn secret(entry: &Entry<'_>, config: &BTreeMap<String, String>) -> Option<(Strin
     Some((name.to_owned(), secret?))
 }
 
-fn used(secret: &mut Section<'_>) -> Option<Use> {
+fn used(secret: &mut Section<'_>, reach: &Reach) -> Option<Use> {
     let exposed = secret.optional("expose", Item::boolean).unwrap_or_default();
     match (secret.item("hosts"), exposed) {
         (None, true) => Some(Use::Exposed),
-        (Some(item), false) => hosts(item).map(Use::Towards),
+        (Some(item), false) => hosts(item, reach).map(Use::Towards),
         (Some(item), true) => {
             item.wrong(
                 "the handler reads the secret itself: it may go anywhere",
@@ -133,21 +139,26 @@ fn used(secret: &mut Section<'_>) -> Option<Use> {
     }
 }
 
-fn hosts(item: Item<'_>) -> Option<Vec<Hosts>> {
+fn hosts(item: Item<'_>, reach: &Reach) -> Option<Vec<Hosts>> {
     let items = item.list()?;
     if items.is_empty() {
         item.wrong("the secret may go nowhere", HOSTS);
         return None;
     }
-    let hosts: Vec<_> = items.into_iter().map(host).collect();
+    let hosts: Vec<_> = items.into_iter().map(|item| host(item, reach)).collect();
     hosts.into_iter().collect()
 }
 
-fn host(item: Item<'_>) -> Option<Hosts> {
+fn host(item: Item<'_>, reach: &Reach) -> Option<Hosts> {
     let text = item.text()?;
-    let hosts = Hosts::parse(text);
-    if hosts.is_none() {
+    let Some(hosts) = Hosts::parse(text) else {
         item.wrong(&format!("`{text}` is no host"), HOSTS);
+        return None;
+    };
+    if !reach.meets(&hosts) {
+        let message = format!("no `egress` leads to `{hosts}`: the secret is never sent there");
+        let help = format!("add \"https://{hosts}\" to `egress`");
+        item.context.report(Diagnostic::warning(item.span(), &message, &help));
     }
-    hosts
+    Some(hosts)
 }

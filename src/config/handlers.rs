@@ -72,12 +72,13 @@ fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
         log_bytes: usize::try_from(log_bytes).unwrap_or(usize::MAX),
     };
     let config = handler.optional("config", config).unwrap_or_default();
-    let secrets = handler.optional("secrets", |item| egress::secrets(item, &config));
+    let reach = egress::read(handler);
+    let secrets = handler.optional("secrets", |item| egress::secrets(item, &config, &reach));
     let state = handler.optional_table("state", |state| Some(state.size(&STATE)));
     let emit = handler.optional("emit", event_types).unwrap_or_default();
     Settings {
         limits,
-        reach: egress::read(handler),
+        reach,
         secrets: secrets.unwrap_or_default(),
         config: Arc::new(config),
         grants: Arc::new(Grants { state, emit }),

@@ -2,8 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::yard::PATIENCE;
 
@@ -47,14 +51,36 @@ impl Remote {
     }
 
     /// After its answer, it does this with the connection.
-    pub fn with(answer: Vec<u8>, then: fn(&mut TcpStream)) -> Self {
+    pub fn with(answer: Vec<u8>, then: fn(&mut dyn Write)) -> Self {
+        Self::accept(move |stream, tell| serve(stream, &answer, then, tell))
+    }
+
+    /// One that speaks TLS as `localhost`, and its certificate, PEM.
+    pub fn tls(answer: String) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let remote = Self::accept(move |stream, tell| {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            serve(StreamOwned::new(connection, stream), answer.as_bytes(), |_| {}, tell);
+        });
+        (remote, made.cert.pem())
+    }
+
+    fn accept(serve: impl Fn(TcpStream, &Sender<Seen>) + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, seen) = channel();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (tell, answer) = (tell.clone(), answer.clone());
-                thread::spawn(move || serve(stream, &answer, then, &tell));
+                let (tell, serve) = (tell.clone(), serve.clone());
+                thread::spawn(move || serve(stream, &tell));
             }
         });
         Self { address, seen }
@@ -99,15 +125,16 @@ pub fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-fn serve(mut stream: TcpStream, answer: &[u8], then: fn(&mut TcpStream), tell: &Sender<Seen>) {
-    let mut from = BufReader::new(stream.try_clone().unwrap());
-    while let Some(request) = read(&mut from) {
+fn serve(stream: impl Read + Write, answer: &[u8], then: fn(&mut dyn Write), tell: &Sender<Seen>) {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read(&mut stream) {
         // Whoever listens may have gone, and whoever asked.
         let told = tell.send(Seen::Request(request));
-        if told.is_err() || stream.write_all(answer).is_err() {
+        let to = stream.get_mut();
+        if told.is_err() || to.write_all(answer).and_then(|()| to.flush()).is_err() {
             break;
         }
-        then(&mut stream);
+        then(to);
     }
     let _gone = tell.send(Seen::Closed);
 }

@@ -25,6 +25,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("hookyard/", env!("CARGO_PKG_VERSION")));
 
+/// Bytes of a body that a guest writes at once; a few such pieces wait in memory.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// The outgoing side of one attempt.
 pub struct Outgoing {
     client: Option<Arc<Client>>,
@@ -134,6 +137,10 @@ impl WasiHttpHooks for Outgoing {
 
     fn set_host_header(&mut self) -> bool {
         false
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
     }
 }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio_rustls::rustls;
 use wasmtime_wasi_http::Error as Code;
 
+use super::body::REQUEST_BYTES;
 use super::client::CONNECTIONS;
 use crate::address::NotPublic;
 
@@ -41,9 +42,12 @@ pub enum Failure {
     /// There was no response in time.
     #[error("no response within {0:?}")]
     ResponseTime(Duration),
+    /// The request is too large.
+    #[error("the request's body has more than {REQUEST_BYTES} bytes")]
+    TooLarge,
     /// The exchange broke off.
     #[error("{0}")]
-    Http(#[from] hyper::Error),
+    Http(hyper::Error),
     /// The thread that sends requests has ended.
     #[error("hookyard is ending")]
     Ending,
@@ -61,7 +65,11 @@ impl Failure {
             Self::ConnectTime(_) => Code::ConnectionTimeout,
             Self::Connections => Code::ConnectionLimitReached,
             Self::ResponseTime(_) => Code::HttpResponseTimeout,
-            Self::Http(error) => http_code(error),
+            Self::TooLarge => Code::HttpRequestBodySize(Some(REQUEST_BYTES)),
+            Self::Http(error) if error.is_incomplete_message() || error.is_canceled() => {
+                Code::ConnectionTerminated
+            }
+            Self::Http(_) => Code::HttpProtocolError,
             Self::Ending => Code::ConnectionTerminated,
         }
     }
@@ -75,11 +83,11 @@ fn tls_code(error: &io::Error) -> Code {
     }
 }
 
-/// A request's body that was too large is what broke the exchange off.
-fn http_code(error: &hyper::Error) -> Code {
-    match error.source().and_then(|cause| cause.downcast_ref()) {
-        Some(Code::HttpRequestBodySize(size)) => Code::HttpRequestBodySize(*size),
-        _ if error.is_incomplete_message() || error.is_canceled() => Code::ConnectionTerminated,
-        _ => Code::HttpProtocolError,
+impl From<hyper::Error> for Failure {
+    fn from(error: hyper::Error) -> Self {
+        match error.source().and_then(|cause| cause.downcast_ref()) {
+            Some(Code::HttpRequestBodySize(_)) => Self::TooLarge,
+            _ => Self::Http(error),
+        }
     }
 }

@@ -27,6 +27,11 @@ impl Reach {
     pub fn allow(&self, target: &Target) -> bool {
         self.egress.iter().any(|pattern| pattern.matches(target))
     }
+
+    /// Whether a request may go to any of these hosts.
+    pub fn meets(&self, hosts: &Hosts) -> bool {
+        self.egress.iter().any(|pattern| pattern.hosts.meet(hosts))
+    }
 }
 
 /// A scheme, a host or all hosts below one, and a port: `https://*.example.com:8443`.
@@ -115,6 +120,13 @@ impl Hosts {
         }
     }
 
+    fn meet(&self, others: &Self) -> bool {
+        match (self, others) {
+            (hosts, Self::One(one)) | (Self::One(one), hosts) => hosts.contain(one),
+            (Self::Below(a), Self::Below(b)) => a.ends_with(b.as_str()) || b.ends_with(a.as_str()),
+        }
+    }
+
     /// Whether a host, written as a [`Target`] writes it, is among them.
     pub fn contain(&self, host: &str) -> bool {
         match self {
@@ -185,6 +197,22 @@ mod tests {
             ("http://[::1]", "http://[::2]/", false),
         ] {
             assert_eq!(allowed(pattern, url), expected, "{pattern} {url}");
+        }
+    }
+
+    #[test]
+    fn hosts_meet_where_one_is_among_both() {
+        for (a, b, expected) in [
+            ("a.dev", "a.dev", true),
+            ("a.dev", "b.dev", false),
+            ("a.b.dev", "*.b.dev", true),
+            ("b.dev", "*.b.dev", false),
+            ("*.b.dev", "*.b.dev", true),
+            ("*.a.b.dev", "*.b.dev", true),
+            ("*.a.dev", "*.b.dev", false),
+        ] {
+            let [a, b] = [a, b].map(|hosts| Hosts::parse(hosts).unwrap());
+            assert_eq!((a.meet(&b), b.meet(&a)), (expected, expected), "{a} {b}");
         }
     }
 
