@@ -64,8 +64,8 @@ async fn another_route_gets_a_delivery_of_its_own_once() {
     store.until("dead", 1).await;
     let both = || vec![again(routed, "q"), again(unrouted, "q"), again(routed, "q")];
     assert_eq!(store.ledger.replay(both()).await, Ok(2));
-    store.ack_next(routed).await;
-    store.ack_next(unrouted).await;
+    store.ack_that(routed).await;
+    store.ack_that(unrouted).await;
     store.until("done", 2).await;
     assert_eq!(store.ledger.replay(both()).await, Ok(2), "they are done, and done again");
     for id in [routed.id, unrouted.id] {
