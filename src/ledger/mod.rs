@@ -383,7 +383,7 @@ impl Ledger {
         match written {
             Ok(Ok(file)) => Ok(Packed::Spooled(file)),
             Ok(Err(error)) => {
-                tracing::error!(%error, "cannot write a body");
+                self.shared.spool.tell(&error);
                 Err(AppendError::Unavailable)
             }
             Err(_) => Err(AppendError::Unavailable),

@@ -6,6 +6,7 @@ mod failure;
 mod inbox;
 mod layout;
 mod leasing;
+mod measure;
 mod model;
 mod opening;
 mod order;
@@ -97,6 +98,11 @@ impl Store {
 
     /// The same under another clock.
     fn crash_at(self, stamps: Stamps) -> Self {
+        Self::open(self.copy(), stamps)
+    }
+
+    /// A copy of the files as they are.
+    fn copy(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
         // The writer cannot go on meanwhile; what it has not committed is lost.
         let still = self.db();
@@ -111,7 +117,7 @@ impl Store {
         // Its index of the log is memory shared between processes, and goes with the last of them.
         fs::remove_file(copy.path().join("ledger.db-shm")).unwrap();
         drop(still);
-        Self::open(copy, stamps)
+        copy
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -73,6 +73,7 @@ fn a_body_that_cannot_be_written_is_refused_and_leaves_no_file() {
         assert!(send(&on.yard, &load::body(0, SMALL)).is_some(), "others are taken");
         assert!(on.is_ready());
     }
+    assert_eq!(on.said("cannot write a body"), 1, "{}", on.yard.log());
     on.mend();
     assert!(send(&on.yard, &load::body(0, LARGE)).is_some());
     assert_eq!(on.bodies(), 1);
