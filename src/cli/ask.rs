@@ -111,6 +111,23 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The answer to a path that something is posted to, which only a server takes.
+    ///
+    /// # Errors
+    /// No server runs, or it says what is wrong.
+    pub fn post(&self, path: &str) -> Result<Value> {
+        match self {
+            Self::Server { base, token } => {
+                let url: Uri = format!("{base}{path}").parse()?;
+                let token = token.as_ref().map(SecretText::expose);
+                told(client::admin(&url, token, Some(Bytes::new()))?)
+            }
+            Self::File { .. } => bail!("no server runs here: start `hookyard serve` first"),
+        }
+    }
+}
+
 /// The value of an answer with 2xx, or what the answer says is wrong.
 fn told(answer: http::Response<Bytes>) -> Result<Value> {
     let (status, body) = (answer.status(), answer.into_body());

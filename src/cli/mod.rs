@@ -1,6 +1,7 @@
 //! The command line: one file a verb, and what they share.
 
 mod answer;
+mod arm;
 mod ask;
 mod call;
 mod check;
@@ -81,7 +82,7 @@ pub fn run() -> ExitCode {
         Verb::Check(args) => check::run(&config, &args),
         Verb::Send(args) => send::run(&config, &args),
         Verb::Call(args) => call::run(&config, &args),
-        Verb::Presets(args) => Ok(presets::run(&args)),
+        Verb::Presets(args) => presets::run(&config, &args),
         Verb::Events(args) => events::run(&config, &args),
         Verb::Replay(args) => replay::run(&config, &args),
         Verb::Schema(_) => Ok(schema::run()),

@@ -1,11 +1,13 @@
 //! `hookyard presets`.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, Failed};
+use super::arm;
 use super::table::columns;
 use crate::config::presets::{self, Preset};
 use crate::verify::handshake::Handshake;
@@ -15,15 +17,18 @@ const EXAMPLES: &str = "\
 Examples:
   hookyard presets
   hookyard presets supaglue
-  hookyard presets --json";
+  hookyard presets --json
+  hookyard presets arm asana --for 10m";
 
 /// List the senders that need nothing but a secret, or show one.
 ///
 /// Shows where each has its event type and its event id, and what our knowledge of it rests on:
 /// its documentation, examples that it publishes, or examples of others who receive from it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Only this one.
     #[arg(value_parser = PossibleValuesParser::new(presets::names()), hide_possible_values = true)]
     name: Option<String>,
@@ -32,8 +37,20 @@ pub struct Args {
     json: bool,
 }
 
-/// Shows one preset, or all.
-pub fn run(args: &Args) -> Answer {
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    Arm(arm::Args),
+}
+
+/// Shows one preset, or all, or waits for a secret.
+pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
+    match &args.verb {
+        Some(Verb::Arm(args)) => arm::run(config, args),
+        None => Ok(show(args)),
+    }
+}
+
+fn show(args: &Args) -> Answer {
     let one = args.name.as_deref().and_then(presets::find);
     match (one, args.json) {
         (Some(preset), true) => Answer::json(&as_json(preset), true),
@@ -65,7 +82,8 @@ fn page(preset: &Preset) -> String {
 /// What a source of that sender needs beside its scheme.
 fn settings(preset: &Preset) -> String {
     let mut lines = String::new();
-    if preset.scheme.spec.has_secrets() {
+    let hands_over = preset.scheme.handshakes.iter().any(|one| one.keep.is_some());
+    if preset.scheme.spec.has_secrets() && !hands_over {
         let variable = preset.name.to_ascii_uppercase().replace('-', "_");
         lines += &format!("secrets = [{{ env = \"{variable}_SECRET\" }}]\n");
     }

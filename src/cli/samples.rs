@@ -47,6 +47,21 @@ const SAMPLES: &[Sample] = &[
         types: &["connection."],
         body: include_str!("samples/supaglue-connection.json"),
     },
+    Sample {
+        preset: "adyen",
+        types: &["AUTHORISATION", ""],
+        body: include_str!("samples/adyen-authorisation.json"),
+    },
+    Sample {
+        preset: "dropbox-sign",
+        types: &["signature_request_sent", ""],
+        body: include_str!("samples/dropbox-sign-event.json"),
+    },
+    Sample {
+        preset: "mandrill",
+        types: &["send", ""],
+        body: include_str!("samples/mandrill-events.json"),
+    },
     Sample { preset: "github", types: &["push"], body: include_str!("samples/github-push.json") },
     Sample { preset: "github", types: &["ping"], body: include_str!("samples/github-ping.json") },
 ];

@@ -70,6 +70,8 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
         None => url_of(&config.server, source)?,
     };
     let request = request(source, &url, args)?;
+    // Some senders put part of what they sign into the URL.
+    let url = with_target(url, &request.target)?;
     let answer = post(&url, request.headers, request.body, config.server.tls.as_ref())?;
     let is_good = answer.status().is_success();
     if args.json {
@@ -131,6 +133,12 @@ fn request(source: &Source, url: &Uri, args: &Args) -> Result<Request> {
     let mut request = Request { method: Method::POST, target, headers, body, peer };
     source.verifier.sign(&mut request, &id, i64::try_from(now)?)?;
     Ok(request)
+}
+
+fn with_target(url: Uri, target: &str) -> Result<Uri> {
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(target.parse()?);
+    Ok(Uri::from_parts(parts)?)
 }
 
 /// The first of these places that is a header.

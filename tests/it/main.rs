@@ -15,6 +15,8 @@ mod egress;
 mod events_api;
 mod floods;
 mod full_disk;
+mod handover;
+mod handshakes;
 mod hostile_handlers;
 mod hostile_senders;
 mod http;

@@ -87,9 +87,22 @@ impl Place {
     fn find_in_head<'a>(&self, head: Head<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
         match self {
             Self::Header(name) => Ok(head.header(name)?.map(Cow::Borrowed)),
-            Self::Query(key) => head.query(key),
+            Self::Query(key) => in_query(head, key),
             Self::Body(_) => Ok(None),
         }
+    }
+}
+
+/// As providers expect it to be read: `+` is a space.
+fn in_query<'a>(head: Head<'a>, key: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let query = head.query_suffix().trim_start_matches('?');
+    let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == key);
+    let found = values.next().map(|(_, value)| value);
+    match values.next() {
+        Some((_, other)) if found.as_ref() != Some(&other) => {
+            Err(Refusal::Ambiguous(format!("query parameter {key}")))
+        }
+        _ => Ok(found),
     }
 }
 

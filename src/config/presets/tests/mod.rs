@@ -1,10 +1,11 @@
 use std::path::Path;
 
-use http::HeaderName;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::config::diagnostic::Diagnostics;
 use crate::pointer::Pointer;
-use crate::verify::{Givens, Scheme, SecretError, SpecError, Window, With};
+use crate::verify::{Givens, Request, Scheme, SecretError, SpecError, Verifier, Window, With};
 
 use super::*;
 
@@ -53,6 +54,68 @@ fn rows_say_where_type_and_id_are() {
     assert_eq!(row("svix"), (vec![pointer("/type")], svix_id(), Proof::Vectors));
     let id = EventId::At(vec![header("x-github-delivery")]);
     assert_eq!(row("github"), (vec![header("x-github-event")], id, Proof::Vectors));
+}
+
+#[test]
+fn what_is_signed_as_the_sender_does_is_verified_and_nothing_else() {
+    const NOW: i64 = 1_700_000_000_000;
+    const ITEM: &str = r#"{"notificationItems":[{"NotificationRequestItem":{"pspReference":"1","amount":{"currency":"EUR","value":1},"eventCode":"CAPTURE","success":"true"}}]}"#;
+    const EVENT: &str = r#"{"event":{"event_time":"1","event_type":"sent"}}"#;
+    const OBJECT: &str = r#"{"type":"a","n":1}"#;
+    for (name, body) in [
+        ("adyen", ITEM),
+        ("braintree", OBJECT),
+        ("contentful", OBJECT),
+        ("dropbox-sign", EVENT),
+        ("fusionauth", OBJECT),
+        ("livekit", OBJECT),
+        ("mandrill", "[1]"),
+        ("messagebird", OBJECT),
+        ("monday", OBJECT),
+        ("netlify", OBJECT),
+        ("plivo", OBJECT),
+        ("plivo-v2", OBJECT),
+        ("twilio", OBJECT),
+        ("twilio", "[1]"),
+        ("vonage", OBJECT),
+    ] {
+        let bind = |secret: &str| {
+            let scheme = scheme(name);
+            let secret = scheme.secret(secret, Window::default()).unwrap();
+            Verifier::new(scheme, vec![secret]).unwrap()
+        };
+        let (ours, other) = (bind("00ff"), bind("00fe"));
+        let mut request = unsigned(body);
+        ours.sign(&mut request, "id-1", NOW).unwrap();
+        assert_eq!(ours.precheck(&request.headers, &request.target), Ok(()), "{name}");
+        assert!(other.verify(copy(&request), NOW).is_err(), "{name}");
+        let mut changed = copy(&request);
+        changed.body = [&changed.body[..], b"&x=1"].concat().into();
+        let covered = !["adyen", "braintree", "dropbox-sign", "monday", "plivo-v2"].contains(&name);
+        assert!(!covered || ours.verify(changed, NOW).is_err(), "{name}");
+        assert!(ours.verify(request, NOW).is_ok(), "{name}");
+    }
+}
+
+fn unsigned(body: &'static str) -> Request {
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Request {
+        method: Method::POST,
+        target: "/in".to_owned(),
+        headers: headers.into_iter().collect(),
+        body: body.into(),
+        peer: [127, 0, 0, 1].into(),
+    }
+}
+
+fn copy(request: &Request) -> Request {
+    Request {
+        method: request.method.clone(),
+        target: request.target.clone(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+        peer: request.peer,
+    }
 }
 
 #[test]
