@@ -97,21 +97,6 @@ impl Asked {
         }
     }
 
-    /// The answer of the server to a request that changes something.
-    ///
-    /// # Errors
-    /// No server runs, or the answer is that nothing was changed.
-    pub fn post(&self, path: &str, query: &str) -> Result<Value> {
-        let Self::Server { base, token } = self else {
-            bail!("no server runs: `hookyard serve` has to, for this");
-        };
-        let url: Uri = format!("{base}{path}?{query}").parse()?;
-        let token = token.as_ref().map(SecretText::expose);
-        told(client::admin(&url, token, Method::POST)?)
-    }
-}
-
-impl Asked {
     /// The answer to a path that something is posted to, which only a server takes.
     ///
     /// # Errors
@@ -121,7 +106,7 @@ impl Asked {
             Self::Server { base, token } => {
                 let url: Uri = format!("{base}{path}").parse()?;
                 let token = token.as_ref().map(SecretText::expose);
-                told(client::admin(&url, token, Some(Bytes::new()))?)
+                told(client::admin(&url, token, Method::POST)?)
             }
             Self::File { .. } => bail!("no server runs here: start `hookyard serve` first"),
         }

@@ -65,7 +65,7 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let asked = Asked::open(config, &args.at)?;
     let (mut counts, mut next) = (Counts::default(), None);
     loop {
-        let step = asked.post(REPLAY, &query(args, next.as_deref()))?;
+        let step = asked.post(&format!("{REPLAY}?{}", query(args, next.as_deref())))?;
         counts.matched += number(&step, "matched");
         counts.replayed += number(&step, "replayed");
         counts.skipped += number(&step, "skipped");
