@@ -16,7 +16,9 @@ use hookyard::config::Config;
 use hookyard::delivery::Outcome;
 use hookyard::effects::{Committed, Scratch};
 use hookyard::event::Event;
-use hookyard::handler::{self, COMPILE, Call, Compiler, Handler, Handlers, Modules, Outside};
+use hookyard::handler::{
+    self, COMPILE, Call, Compiler, Engines, Handler, Handlers, Modules, Outside,
+};
 use hookyard::verify::{Request, Scheme, Verifier};
 use http::{HeaderMap, Method};
 use tokio::runtime::{Builder, Runtime};
@@ -87,9 +89,9 @@ fn load(runtime: &Runtime) -> Handlers {
         let own = config.handlers.get(name).unwrap_or(&config.other_handlers);
         settings.insert(name.to_owned(), own.clone());
     }
-    let engine = handler::engine(INSTANCES, MEMORY).expect("an engine");
+    let engines = Engines::new(INSTANCES, MEMORY);
     let outside = Outside::start(Vec::new()).expect("a thread");
-    let compiler = Compiler::new(engine, None);
+    let compiler = Compiler::new(engines, None).expect("a compiler");
     let modules =
         Modules { folder: plugins.path(), bytes: MODULE, compiler: &compiler, outside: &outside };
     runtime.block_on(Handlers::default().next(&modules, settings, false))

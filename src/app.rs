@@ -21,14 +21,15 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
-use crate::config::{Config, Diagnostics, Server};
+use crate::config::{Config, Diagnostics, Server, presets};
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
-use crate::handler::{self, Cache, Compiler, Job, Outside, Slots};
+use crate::handler::{Cache, Compiler, Engines, Job, Outside, Slots};
 use crate::handover::Handovers;
 use crate::ingress::{Attempts, Ingress, Peers};
 use crate::ledger::{Ledger, Options};
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
+use crate::refused::Refused;
 use crate::reload::{self, Asker};
 use crate::server::body::Rate;
 use crate::server::{self, Budget, Limits, TlsAcceptor};
@@ -79,11 +80,12 @@ impl App {
         let metrics = Metrics::new()?;
         let ledger = open(&server, &metrics).await?;
         let guard = Arc::new(ArcSwap::from_pointee(watch::guard(&server)));
+        let refused = Arc::<Refused>::default();
         let (slots, jobs) = Slots::new(threads * ATTEMPTS_A_THREAD);
         let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
         let handovers = Arc::new(Handovers::new(&server.data));
         let current = Current::default();
-        let parts = Parts { handovers, ledger, current, slots, guard, metrics, outside };
+        let parts = Parts { handovers, ledger, current, slots, guard, refused, metrics, outside };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -138,6 +140,7 @@ struct Parts {
     current: Current,
     slots: Slots,
     guard: Arc<ArcSwap<Guard>>,
+    refused: Arc<Refused>,
     metrics: Metrics,
     outside: Arc<Outside>,
 }
@@ -174,6 +177,7 @@ impl Parts {
             handovers: self.handovers.clone(),
             reload,
             peers: Peers::new(server.refusal_limit),
+            refused: self.refused.clone(),
             metrics: self.metrics.clone(),
         });
         let limits = Limits {
@@ -196,6 +200,8 @@ impl Parts {
             handovers: self.handovers.clone(),
             ledger: self.ledger.clone(),
             current: self.current.clone(),
+            refused: self.refused.clone(),
+            presets: presets::all().map(|preset| (&*preset.name, &preset.scheme.spec)).collect(),
             metrics: self.metrics.clone(),
         });
         let answer = move |request, _peer| admin.clone().answer(request);
@@ -224,15 +230,14 @@ async fn open(server: &Server, metrics: &Metrics) -> Result<Ledger> {
     Ok(spawn_blocking(move || Ledger::open(&options, &metrics)).await??)
 }
 
-/// What makes programs of modules, on an engine with room for all attempts of these threads.
+/// What makes programs of modules, on engines with room for all attempts of these threads.
 fn compiler(server: &Server, threads: usize) -> Result<Compiler> {
     // As many again for attempts that senders wait for.
     let instances = u32::try_from(2 * threads * ATTEMPTS_A_THREAD + TRIALS)?;
     let memory = usize::try_from(server.ceilings.memory)?;
-    let engine = handler::engine(instances, memory)
-        .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
     let cache = Cache::open(&server.data.join(CACHE)).context("cannot keep compiled code")?;
-    Ok(Compiler::new(engine, Some(cache)))
+    Compiler::new(Engines::new(instances, memory), Some(cache))
+        .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))
 }
 
 /// Serves one side: `answer` gets each request and its peer's address.

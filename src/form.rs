@@ -172,4 +172,16 @@ mod tests {
             assert!(found.is_empty() || end >= whole.len() - 4, "{end}: {found:?}");
         }
     }
+
+    #[test]
+    fn fuzzed_forms_hold_no_more_than_was_sent() {
+        crate::fuzz::fuzz("form", |input| {
+            let end = find(input, b"\n").unwrap_or(input.len());
+            let (content_type, body) = input.split_at(end);
+            let Some(form) = Form::new(Some(content_type), body) else { return };
+            let bytes: usize = form.fields().map(|(name, value)| name.len() + value.len()).sum();
+            // What is no UTF-8 is replaced, a byte by three at the most.
+            assert!(bytes <= 3 * body.len());
+        });
+    }
 }

@@ -15,6 +15,8 @@ pub mod effects;
 pub mod event;
 pub mod fetch;
 pub mod form;
+#[cfg(test)]
+mod fuzz;
 pub mod handler;
 pub mod handover;
 pub mod ingress;
@@ -25,6 +27,7 @@ pub mod network;
 pub mod outbox;
 pub mod pointer;
 pub mod quota;
+pub mod refused;
 pub mod reload;
 pub mod route;
 pub mod server;

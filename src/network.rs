@@ -147,4 +147,29 @@ mod tests {
         headers.append(FORWARDED_FOR, HeaderValue::from_bytes(b"1.1.1.1\xff").unwrap());
         assert_eq!(proxies.caller([10, 0, 0, 1].into(), &headers), IpAddr::from([10, 0, 0, 1]));
     }
+
+    #[test]
+    fn fuzzed_hearsay_changes_no_caller() {
+        crate::fuzz::fuzz("network", |input| {
+            let text = String::from_utf8_lossy(input);
+            let (network, forwarded) = text.split_once('\n').unwrap_or((&text, ""));
+            let network = parse(network);
+            if let Ok(network) = network {
+                assert_eq!(parse(&network.to_string()), Ok(network));
+            }
+            let ours = "10.0.0.0/8".parse().unwrap();
+            let proxies: Networks = network.into_iter().chain([ours]).collect();
+            let caller = |forwarded: &str| {
+                let mut headers = HeaderMap::new();
+                headers.append(FORWARDED_FOR, HeaderValue::from_str(forwarded).ok()?);
+                Some(proxies.caller([10, 0, 0, 1].into(), &headers))
+            };
+            let Some(found) = caller(forwarded) else { return };
+            if !proxies.contains(found) {
+                for hearsay in ["1.1.1.1", "unknown", "10.0.0.2", ""] {
+                    assert_eq!(caller(&format!("{hearsay},{forwarded}")), Some(found));
+                }
+            }
+        });
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 use thiserror::Error;
@@ -57,6 +58,19 @@ impl Pointer {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Puts a text where it leads, making objects of what is none on the way.
+    pub fn put(&self, body: &mut Value, text: &str) {
+        let mut at = body;
+        for token in self.0.split('/').skip(1) {
+            if !at.is_object() {
+                *at = Value::Object(Map::new());
+            }
+            // An object has any key that it is asked for.
+            at = &mut at[token.replace("~1", "/").replace("~0", "~")];
+        }
+        *at = text.into();
     }
 
     /// If it leads through that member of the outermost object, the rest of it; `Some(None)`: it

@@ -17,8 +17,9 @@ use crate::keys::Keys;
 use crate::network::Networks;
 use crate::pointer::Pointer;
 use crate::quota::Bucket;
+use crate::verify::explain::Subject;
 use crate::verify::handshake::Handshakes;
-use crate::verify::{EventId, Location, Refusal, Request, Verifier};
+use crate::verify::{EventId, Location, Refusal, Request, Spec, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
 const TYPE_BYTES: usize = 256;
@@ -34,6 +35,10 @@ pub struct Source {
     pub path: String,
     /// How its requests are verified.
     pub verifier: Verifier,
+    /// The description that the verifier comes from, to explain what is refused.
+    pub spec: Spec,
+    /// The URL that its sender calls, as far as it is told.
+    pub public_url: Option<String>,
     /// Gets the keys that it verifies with; `None`: they are its secrets.
     pub keys: Option<Keys>,
     /// How its sender tries whether we are there.
@@ -136,6 +141,12 @@ impl Source {
             _ if *required => None,
             _ => Some(UNKNOWN.into()),
         }
+    }
+
+    /// As much of it as explains what becomes of its requests.
+    pub fn subject(&self) -> Subject<'_> {
+        let (name, public_url) = (&*self.name, self.public_url.as_deref());
+        Subject { name, verifier: &self.verifier, spec: &self.spec, public_url }
     }
 
     /// What makes another request the same event as this one.

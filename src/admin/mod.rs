@@ -9,6 +9,7 @@ mod questions;
 mod replay;
 mod routes;
 mod show;
+mod sources;
 mod why;
 
 use std::sync::Arc;
@@ -24,14 +25,19 @@ use serde_json::json;
 use crate::handover::Handovers;
 use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
+use crate::refused::Refused;
 use crate::reload::Asker;
 use crate::snapshot::Current;
+use crate::verify::Spec;
 use guard::Denied;
 pub use guard::Guard;
 pub use questions::{NoAnswer, Questions};
 
 /// What is posted to, to reload.
 const RELOAD: &str = "/api/v1/reload";
+
+/// Where the sources are.
+const SOURCES: &str = "/api/v1/sources";
 
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;
@@ -48,6 +54,10 @@ pub struct Admin {
     pub ledger: Ledger,
     /// Sources, routes and handlers.
     pub current: Current,
+    /// What was refused last.
+    pub refused: Arc<Refused>,
+    /// The presets' schemes, by name: what a refused request may have been signed by.
+    pub presets: Vec<(&'static str, &'static Spec)>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -90,6 +100,7 @@ impl Admin {
             openapi::OPENAPI => json_answer(StatusCode::OK, &openapi::document()),
             "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
             routes::ROUTES => blocking(move || self.routes()).await,
+            SOURCES => json_answer(StatusCode::OK, &self.sources()),
             _ => {
                 let path = path.to_owned();
                 blocking(move || self.asked(&path, &query)).await
@@ -98,6 +109,10 @@ impl Admin {
     }
 
     fn asked(&self, path: &str, query: &str) -> Answer {
+        let below = path.strip_prefix(SOURCES).and_then(|path| path.strip_prefix('/'));
+        if let Some(source) = below.and_then(|path| path.strip_suffix("/refused")) {
+            return self.refused(source);
+        }
         let snapshot = self.current.load();
         let (reader, now) = (self.ledger.reader(), self.ledger.now());
         let questions = Questions { reader, snapshot: &snapshot, serves: true, now };

@@ -13,7 +13,7 @@ use crate::route::Table;
 use crate::snapshot::Snapshot;
 
 /// What stands for a value that must not be seen.
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// Parts of names, in lower case, whose values are taken for signatures or tokens.
 const TELLING: [&str; 6] = ["signature", "token", "secret", "hmac", "api-key", "password"];
@@ -107,7 +107,7 @@ fn show_attempt(attempt: &AttemptRow) -> Value {
     })
 }
 
-fn redacted_query(query: &str, is_hidden: impl Fn(&str) -> bool) -> String {
+pub(super) fn redacted_query(query: &str, is_hidden: impl Fn(&str) -> bool) -> String {
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
         Some((name, _)) if is_hidden(name) => Cow::Owned(format!("{name}={REDACTED}")),
         _ => Cow::Borrowed(parameter),
@@ -115,7 +115,7 @@ fn redacted_query(query: &str, is_hidden: impl Fn(&str) -> bool) -> String {
     parameters.collect::<Vec<_>>().join("&")
 }
 
-fn is_telling(name: &str) -> bool {
+pub(super) fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     TELLING.iter().any(|part| name.contains(part))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::Uri;
 use serde_json::Value;
 
 use super::answer::{Failed, say};
@@ -87,7 +87,7 @@ impl Asked {
         match self {
             Self::Server { base, token } => {
                 let url: Uri = format!("{base}{path}?{query}").parse()?;
-                told(client::admin(&url, token.as_ref().map(SecretText::expose), Method::GET)?)
+                told(client::admin(&url, token.as_ref().map(SecretText::expose), None)?)
             }
             Self::File { reader, snapshot } => {
                 let questions = Questions { reader, snapshot, serves: false, now: wall_ms() };
@@ -106,7 +106,7 @@ impl Asked {
             Self::Server { base, token } => {
                 let url: Uri = format!("{base}{path}").parse()?;
                 let token = token.as_ref().map(SecretText::expose);
-                told(client::admin(&url, token, Method::POST)?)
+                told(client::admin(&url, token, Some(Bytes::new()))?)
             }
             Self::File { .. } => bail!("no server runs here: start `hookyard serve` first"),
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failed, colored};
 use super::plugins;
 use crate::config::{Config, Diagnostic, Diagnostics, Plugins, Reading, Severity};
+use crate::handler::{self, WRITABLE};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,7 +88,10 @@ fn examine(plugins: &Plugins, modules: &BTreeSet<String>) -> Result<Vec<Diagnost
             }
         }
     };
-    Ok(names.iter().filter_map(finding).collect())
+    let writable = handler::writable_by_others(&plugins.folder);
+    let writable =
+        writable.iter().map(|path| Diagnostics::about(path, Severity::Warning, WRITABLE, ""));
+    Ok(names.iter().filter_map(finding).chain(writable).collect())
 }
 
 fn summary(config: &Config, modules: usize) -> String {

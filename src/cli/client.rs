@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::pinned;
 use crate::config::Tls;
+use crate::verify;
 
 /// How long the whole exchange may take: longer than a sync route usually does.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,45 +25,40 @@ const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 const AGENT: &str = concat!("hookyard/", env!("CARGO_PKG_VERSION"));
 
-/// Posts a body, and reads the whole answer.
+/// Posts a request to the host of `url`, and reads the whole answer.
 ///
 /// # Errors
 /// The URL is no http or https URL, nobody answers in time, or an https server has another
 /// certificate than `tls` names.
-pub fn post(
-    url: &Uri,
-    headers: HeaderMap,
-    body: Bytes,
-    tls: Option<&Tls>,
-) -> Result<Response<Bytes>> {
-    exchange(url, Method::POST, headers, body, tls)
+pub fn post(url: &Uri, signed: verify::Request, tls: Option<&Tls>) -> Result<Response<Bytes>> {
+    let mut request = Request::post(signed.target).body(Full::new(signed.body))?;
+    *request.headers_mut() = signed.headers;
+    exchange(url, request, tls)
 }
 
 /// Asks the admin side of a server at `url`, or tells it something.
 ///
 /// # Errors
 /// As for [`post`].
-pub fn admin(url: &Uri, token: Option<&str>, method: Method) -> Result<Response<Bytes>> {
-    let mut headers = HeaderMap::new();
+pub fn admin(url: &Uri, token: Option<&str>, body: Option<Bytes>) -> Result<Response<Bytes>> {
+    let target = url.path_and_query().map_or("/", |target| target.as_str());
+    let request = if body.is_some() { Request::post(target) } else { Request::get(target) };
+    let mut request = request
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(body.unwrap_or_default()))?;
     if let Some(token) = token {
         let bearer = HeaderValue::try_from(format!("Bearer {token}"));
-        headers.insert(AUTHORIZATION, bearer.context("`server.admin_token` is no header")?);
+        let bearer = bearer.context("`server.admin_token` is no header")?;
+        request.headers_mut().insert(AUTHORIZATION, bearer);
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    exchange(url, method, headers, Bytes::new(), None)
+    exchange(url, request, None)
 }
 
 fn exchange(
     url: &Uri,
-    method: Method,
-    headers: HeaderMap,
-    body: Bytes,
+    mut request: Request<Full<Bytes>>,
     tls: Option<&Tls>,
 ) -> Result<Response<Bytes>> {
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = method;
-    *request.uri_mut() = url.path_and_query().map_or("/", |target| target.as_str()).parse()?;
-    *request.headers_mut() = headers;
     let host = url.authority().context("the URL names no host")?;
     request.headers_mut().insert(HOST, HeaderValue::from_str(host.as_str())?);
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));

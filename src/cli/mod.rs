@@ -4,6 +4,7 @@ mod answer;
 mod arm;
 mod ask;
 mod call;
+mod capture;
 mod check;
 mod client;
 mod compile;
@@ -20,6 +21,7 @@ mod schema;
 mod send;
 mod serve;
 mod table;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +66,7 @@ enum Verb {
     Send(send::Args),
     Call(call::Args),
     Presets(presets::Args),
+    Verify(verify::Args),
     Events(events::Args),
     Replay(replay::Args),
     Schema(schema::Args),
@@ -83,6 +86,7 @@ pub fn run() -> ExitCode {
         Verb::Send(args) => send::run(&config, &args),
         Verb::Call(args) => call::run(&config, &args),
         Verb::Presets(args) => presets::run(&config, &args),
+        Verb::Verify(args) => verify::run(&config, &args),
         Verb::Events(args) => events::run(&config, &args),
         Verb::Replay(args) => replay::run(&config, &args),
         Verb::Schema(_) => Ok(schema::run()),

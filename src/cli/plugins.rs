@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 
 use crate::config::Plugins;
-use crate::handler::{self, Compiler, Handlers, Modules, Outside};
+use crate::handler::{self, Compiler, Engines, Handlers, Modules, Outside};
 
 /// Room in the engine. One attempt at a time needs that of one component, however many core
 /// modules it is made of.
@@ -20,14 +20,14 @@ pub fn file(folder: &Path, name: &str) -> PathBuf {
 
 /// Loads the handlers of these names from a folder, as `serve` would.
 pub fn load(plugins: &Plugins, folder: &Path, names: BTreeSet<String>) -> Result<Handlers> {
-    let engine = handler::engine(INSTANCES, usize::try_from(plugins.memory)?)
-        .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
+    let engines = Engines::new(INSTANCES, usize::try_from(plugins.memory)?);
     let settings = names.into_iter().map(|name| {
         let settings = plugins.named.get(&name).unwrap_or(&plugins.other).clone();
         (name, settings)
     });
     // Nothing is written to `data`, which may be another user's.
-    let compiler = Compiler::new(engine, None);
+    let compiler = Compiler::new(engines, None)
+        .map_err(|error| anyhow!("cannot set up WebAssembly: {error:#}"))?;
     let outside = Outside::start(plugins.listeners.clone())?;
     let modules = Modules { folder, bytes: plugins.module, compiler: &compiler, outside: &outside };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

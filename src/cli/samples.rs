@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
 use crate::config::presets;
-use crate::pointer::Pointer;
 use crate::source::Source;
 use crate::verify::{EventId, Location};
 
@@ -94,33 +93,26 @@ fn fill(template: &str, event: &str, id: &str, now: u64) -> String {
         .replace("\"<event>\"", &quoted)
 }
 
-/// An object with type and id where the source looks for them.
+/// An object with type and id where the source looks for them first.
 fn plain(source: &Source, event: &str, id: &str, now: u64) -> String {
     let mut body = json!({ "id": id, "timestamp": rfc3339(now), "data": {} });
-    let types = source.event_type.iter().flat_map(|event_type| &event_type.at);
-    let ids = match &source.event_id {
-        EventId::At(places) => places.as_slice(),
-        EventId::None | EventId::Body => &[],
+    let kind = source.event_type.as_ref().and_then(|event_type| event_type.at.first());
+    let own = match &source.event_id {
+        EventId::At(places) => places.first(),
+        EventId::None | EventId::Body => None,
     };
-    for (place, text) in
-        ids.iter().map(|place| (place, id)).chain(types.map(|place| (place, event)))
-    {
+    let places = own.map(|place| (place, id)).into_iter().chain(kind.map(|place| (place, event)));
+    for (place, text) in places.flat_map(|(place, text)| parts(place, text)) {
         if let Location::Pointer(pointer) = place {
-            put(&mut body, pointer, text);
+            pointer.put(&mut body, text);
         }
     }
     body.to_string()
 }
 
-/// Puts a text where the pointer looks for it.
-fn put(body: &mut Value, pointer: &Pointer, text: &str) {
-    let mut at = body;
-    for key in pointer.as_str().split('/').skip(1) {
-        if !at.is_object() {
-            *at = json!({});
-        }
-        // An object has any key that it is asked for.
-        at = &mut at[key.replace("~1", "/").replace("~0", "~")];
-    }
-    *at = text.into();
+/// The single places that a place is made of, and the part of the text at each.
+pub fn parts<'a>(place: &'a Location, text: &'a str) -> Vec<(&'a Location, &'a str)> {
+    let Location::Joined(places) = place else { return vec![(place, text)] };
+    let mut texts = text.splitn(places.len(), '.');
+    places.iter().map(|place| (place, texts.next().unwrap_or(text))).collect()
 }

@@ -72,7 +72,7 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let request = request(source, &url, args)?;
     // Some senders put part of what they sign into the URL.
     let url = with_target(url, &request.target)?;
-    let answer = post(&url, request.headers, request.body, config.server.tls.as_ref())?;
+    let answer = post(&url, request, config.server.tls.as_ref())?;
     let is_good = answer.status().is_success();
     if args.json {
         Ok(Answer::json(&as_json(&url, &answer), is_good))
@@ -81,7 +81,8 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     }
 }
 
-fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Source> {
+/// The source of that name.
+pub(super) fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Source> {
     let found = config.sources.iter().find(|source| *source.name == *name);
     found.with_context(|| {
         let names: Vec<&str> = config.sources.iter().map(|source| &*source.name).collect();
@@ -102,31 +103,28 @@ fn url_of(server: &Server, source: &Source) -> Result<Uri> {
 /// The request that the source's sender would make.
 fn request(source: &Source, url: &Uri, args: &Args) -> Result<Request> {
     let (now, id) = (wall_ms(), Ulid::new().to_string());
-    let event = args.event.as_deref();
     let types = source.event_type.as_ref().map_or(&[][..], |event_type| &event_type.at);
+    let event = args.event.as_deref().unwrap_or_else(|| samples::default_event(source));
+    let typed = headers_of(types, event);
     let body = match &args.body {
-        Some(_) if event.is_some() && header(types).is_none() => {
+        Some(_) if args.event.is_some() && typed.is_empty() => {
             bail!(
                 "events of `{}` have no type in a header: with --body, leave out --event",
                 source.name
             )
         }
         Some(file) => input::body(file)?,
-        None => {
-            let event = event.unwrap_or_else(|| samples::default_event(source));
-            samples::body(source, event, &id, now).into()
-        }
+        None => samples::body(source, event, &id, now).into(),
+    };
+    let ids = match &source.event_id {
+        EventId::At(places) => places.as_slice(),
+        EventId::None | EventId::Body => &[],
     };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(name) = header(types) {
-        let event = event.unwrap_or_else(|| samples::default_event(source));
-        headers.insert(name, event.parse().context("this event type cannot stand in a header")?);
-    }
-    if let EventId::At(places) = &source.event_id
-        && let Some(name) = header(places)
-    {
-        headers.insert(name, HeaderValue::from_str(&id)?);
+    for (name, text) in typed.into_iter().chain(headers_of(ids, &id)) {
+        let text = text.parse().context("this event type cannot stand in a header")?;
+        headers.insert(name, text);
     }
     let target = url.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let peer = Ipv4Addr::LOCALHOST.into();
@@ -141,12 +139,14 @@ fn with_target(url: Uri, target: &str) -> Result<Uri> {
     Ok(Uri::from_parts(parts)?)
 }
 
-/// The first of these places that is a header.
-fn header(places: &[Location]) -> Option<&HeaderName> {
-    places.iter().find_map(|place| match place {
-        Location::Header(name) => Some(name),
+/// The headers that the first of these places is made of, and what stands in them of a text.
+fn headers_of<'a>(places: &'a [Location], text: &'a str) -> Vec<(&'a HeaderName, &'a str)> {
+    let parts = places.first().map_or_else(Vec::new, |place| samples::parts(place, text));
+    let headers = parts.into_iter().filter_map(|(place, text)| match place {
+        Location::Header(name) => Some((name, text)),
         Location::Pointer(_) | Location::Joined(_) => None,
-    })
+    });
+    headers.collect()
 }
 
 /// The headers that matter, as text that a terminal can show.
@@ -193,17 +193,4 @@ fn as_json(url: &Uri, answer: &Response<Bytes>) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_made_harmless_for_a_terminal_alone() {
-        let body = b"one\n\x1b[2Jtwo\xff";
-        let answer = Response::builder().header("x-name", "value").header(DATE, "now");
-        let answer = answer.body(Bytes::from_static(body)).unwrap();
-        let head = "HTTP/1.1 200 OK\nx-name: value\n\n";
-        let harmless = format!("{head}one\n\\u{{1b}}[2Jtwo\u{fffd}\n");
-        assert_eq!(String::from_utf8(shown(&answer, true)).unwrap(), harmless);
-        assert_eq!(shown(&answer, false), [head.as_bytes(), body, b"\n"].concat());
-    }
-}
+mod tests;

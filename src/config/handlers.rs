@@ -7,14 +7,15 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::effects::Grants;
-use crate::handler::{Limits, Settings};
+use crate::handler::{Hash, Limits, STACKS, Settings};
 
 use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
 use super::section::Section;
 use super::server::Ceilings;
 use super::setting::Setting;
-use super::{egress, later, names};
+use super::units::ShowSize;
+use super::{egress, names};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -33,6 +34,8 @@ const STATE: Setting<u64> = Setting::new("bytes", 16 * MIB, KIB, 1_024 * MIB);
 const TYPE_LENGTH: usize = 200;
 /// A command prints its reply in base64, within 4 MiB.
 const REPLY_BYTES: Setting<u64> = Setting::new("reply_bytes", MIB, 0, 2 * MIB);
+/// Bytes of a guest's stack.
+const STACK: usize = 512 << 10;
 const LOG_BYTES: Setting<u64> = Setting::new("log_bytes", 64 * KIB, 0, MIB);
 
 /// The handlers that have a table, and those that only a route names; and the settings of any
@@ -49,7 +52,7 @@ pub(super) fn read(
         let name = names::key(&entry, "handler");
         let section = format!("handlers.{}", entry.name);
         let read = |handler: &mut Section<'_>| Some(read_one(handler, ceilings));
-        let handler = entry.item.section(&section, later::HANDLER, read);
+        let handler = entry.item.section(&section, &[], read);
         if name.is_some_and(|name| !named.contains(name)) {
             warn_of_unused(&entry);
         }
@@ -63,11 +66,13 @@ pub(super) fn read(
 fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
     let cpu = handler.duration(&CPU.under(ceilings.cpu, "server.ceilings.cpu"));
     let memory = handler.size(&MEMORY.under(ceilings.memory, "server.ceilings.memory"));
+    let stack = handler.optional("stack", stack).unwrap_or(STACK);
     let reply_bytes = handler.size(&REPLY_BYTES);
     let log_bytes = handler.size(&LOG_BYTES);
     let limits = Limits {
         cpu,
         memory: usize::try_from(memory).unwrap_or(usize::MAX),
+        stack,
         reply_bytes: usize::try_from(reply_bytes).unwrap_or(usize::MAX),
         log_bytes: usize::try_from(log_bytes).unwrap_or(usize::MAX),
     };
@@ -78,6 +83,7 @@ fn read_one(handler: &mut Section<'_>, ceilings: Ceilings) -> Settings {
     let emit = handler.optional("emit", event_types).unwrap_or_default();
     Settings {
         limits,
+        pins: handler.optional("sha256", pins).unwrap_or_default(),
         reach,
         secrets: secrets.unwrap_or_default(),
         config: Arc::new(config),
@@ -96,6 +102,28 @@ fn config(item: Item<'_>) -> Option<BTreeMap<String, String>> {
     let entries = item.entries()?.into_iter();
     let texts = entries.filter_map(|entry| Some((entry.name.to_owned(), text(entry.item)?)));
     Some(texts.collect())
+}
+
+/// One of the sizes that a stack may have.
+fn stack(item: Item<'_>) -> Option<usize> {
+    let found = item.size()?;
+    let stack = STACKS.into_iter().find(|size| *size as u64 == found);
+    if stack.is_none() {
+        let sizes = STACKS.map(|size| ShowSize(size as u64).to_string()).join(", ");
+        let message = format!("`stack` is {}, which is none of its sizes", ShowSize(found));
+        item.wrong(&message, &format!("allowed: {sizes}"));
+    }
+    stack
+}
+
+/// The SHA-256 of each file that may be run.
+fn pins(item: Item<'_>) -> Option<BTreeSet<Hash>> {
+    let pin = |item: Item<'_>| {
+        item.parsed("a SHA-256 in 64 hex digits, as `sha256sum` prints it", |text| {
+            hex::decode(text).ok()?.try_into().ok()
+        })
+    };
+    Some(item.list()?.into_iter().filter_map(pin).collect())
 }
 
 /// The event types that a handler may emit.

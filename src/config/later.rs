@@ -9,6 +9,3 @@ pub(super) const ROUTE: &[&str] = &[FORWARD];
 
 /// The key of `[[routes]]` that will stand instead of `handler`.
 pub(super) const FORWARD: &str = "forward";
-
-/// Keys of `[handlers.*]`.
-pub(super) const HANDLER: &[&str] = &["stack", "sha256"];

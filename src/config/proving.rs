@@ -11,7 +11,7 @@ use crate::handover;
 use crate::keys::Keys;
 use crate::source::Reply;
 use crate::verify::handshake::Handshakes;
-use crate::verify::{Givens, Scheme, Verifier, Window};
+use crate::verify::{Givens, Scheme, Spec, Verifier, Window};
 
 use super::item::Item;
 use super::notes::Shape;
@@ -29,6 +29,9 @@ const SECRETS: &str = r#"secrets = [{ env = "NAME" }], with `file` or `value` as
 pub(super) struct Proving {
     /// `None`: there is a mistake.
     pub verifier: Option<Verifier>,
+    /// What it is made of.
+    pub spec: Option<Spec>,
+    pub public_url: Option<String>,
     /// What the sender insists on.
     pub reply: Option<Reply>,
     pub failure_status: Option<StatusCode>,
@@ -67,6 +70,8 @@ pub(super) fn read(source: &mut Section<'_>, name: &str, data: &Path) -> Proving
     let kept = handshakes.hand_over().then(|| handover::path(data, name));
     Proving {
         verifier: verifier(source, scheme.ok(), secrets_at, kept.as_deref()),
+        spec: Some(spec),
+        public_url: public_url.map(str::to_owned),
         reply,
         failure_status: Some(failure_status),
         handshakes,

@@ -52,6 +52,8 @@ fn read_one(
             name: name?.into(),
             path: path?,
             verifier: proving.verifier?,
+            spec: proving.spec?,
+            public_url: proving.public_url,
             keys: proving.keys,
             handshakes: proving.handshakes,
             confirm: proving.confirm,

@@ -222,6 +222,7 @@ fn a_route_has_defaults_and_so_has_its_handler() {
     assert_eq!(route.order_by, None);
     let handler = &config.handlers["sum"];
     let limits = Limits {
+        stack: 512 << 10,
         cpu: Duration::from_secs(1),
         memory: 128 << 20,
         reply_bytes: 1 << 20,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::host::Host;
@@ -187,14 +188,23 @@ fn broken(error: &wasmtime::Error, host: &Host, cpu: Duration, limits: &Limits) 
             limits.cpu.as_millis()
         )),
         (Some(Trap::StackOverflow), _) => {
-            Outcome::Limit("stack: the guest's stack is full".to_owned())
+            Outcome::Limit(format!("stack: the limit is {} bytes", limits.stack))
         }
         (_, Some(refused)) => Outcome::Limit(refused.to_owned()),
-        _ => match error.downcast_ref::<StdoutFull>() {
-            Some(full) => Outcome::Limit(full.to_string()),
+        _ => match limit(error) {
+            Some(limit) => Outcome::Limit(limit),
             None => Outcome::Trap(fit(&cause_first(error))),
         },
     }
+}
+
+/// The limit of the host's own that a guest ran into, if it was one.
+fn limit(error: &wasmtime::Error) -> Option<String> {
+    if let Some(full) = error.downcast_ref::<StdoutFull>() {
+        return Some(full.to_string());
+    }
+    let is_full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
+    is_full.then(|| format!("handles: the limit is {HANDLES}"))
 }
 
 /// An error on one line: its cause, then the frames of the guest's stack, innermost first. The

@@ -13,7 +13,7 @@ use wasmtime::Engine;
 
 use super::inspect::{self, Kind};
 use super::native::{Compiled, Program};
-use super::{Cache, Hash, LoadError, engine, feature};
+use super::{Cache, Engines, Hash, LoadError, engine, feature};
 use crate::text::{head, printable};
 
 /// The verb that makes this program the child: a module comes on stdin, its code goes to stdout,
@@ -41,36 +41,49 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// Makes programs of files.
 pub struct Compiler {
-    engine: Engine,
+    engines: Engines,
     cache: Option<Cache>,
     /// Code of another engine is kept under another name.
     suffix: String,
 }
 
 impl Compiler {
-    /// For this engine; without a cache everything is compiled.
-    pub fn new(engine: Engine, cache: Option<Cache>) -> Self {
+    /// For these engines; without a cache everything is compiled.
+    ///
+    /// # Errors
+    /// The system is not one that wasmtime knows.
+    pub fn new(engines: Engines, cache: Option<Cache>) -> wasmtime::Result<Self> {
+        let engine = engine::compiler()?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
         let suffix = format!("{:016x}", hasher.finish());
-        Self { engine, cache, suffix }
+        Ok(Self { engines, cache, suffix })
     }
 
-    /// The engine that its programs run on.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// The engine whose guests have a stack of so many bytes.
+    ///
+    /// # Errors
+    /// The system does not give the address space for its pool.
+    pub fn engine(&self, stack: usize) -> Result<Engine, LoadError> {
+        let engine = self.engines.with_stack(stack);
+        engine.map_err(|error| LoadError::Host(format!("WebAssembly: {error:#}")))
     }
 
-    /// A file's program: from the cache, or compiled by a child and kept there.
+    /// A file's program for that engine: from the cache, or compiled by a child and kept there.
     ///
     /// # Errors
     /// It is no handler, is invalid, or too hard to compile.
-    pub async fn program(&self, file: &[u8], hash: &Hash) -> Result<Program, LoadError> {
+    pub async fn program(
+        &self,
+        engine: &Engine,
+        file: &[u8],
+        hash: &Hash,
+    ) -> Result<Program, LoadError> {
         let name = format!("{}-{}", hex::encode(hash), self.suffix);
         let kept = self.cache.as_ref().and_then(|cache| cache.get(&name));
         // Code for another machine's CPU is not loaded, but compiled anew.
-        if let Some(program) = kept.and_then(|kept| kept.load(&self.engine).ok()) {
+        if let Some(program) = kept.and_then(|kept| kept.load(engine).ok()) {
             return Ok(program);
         }
         let compiled = child(file).await?;
@@ -79,7 +92,7 @@ impl Compiler {
         {
             tracing::warn!(%error, "compiled code cannot be kept");
         }
-        compiled.load(&self.engine).map_err(|error| LoadError::Invalid(format!("{error:#}")))
+        compiled.load(engine).map_err(|error| LoadError::Invalid(format!("{error:#}")))
     }
 }
 

@@ -1,6 +1,9 @@
-//! The one engine of the process: how wasmtime is set up, and the clock that interrupts guests.
+//! The engine, once for each size of stack: how wasmtime is set up, and the clock that interrupts
+//! guests.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +22,11 @@ const KEPT_TABLES: usize = 16 * 1024;
 /// Likewise for the stack on which a guest runs.
 const KEPT_STACK: usize = 64 * 1024;
 
-/// A guest's own stack.
-const GUEST_STACK: usize = 512 * 1024;
+/// The sizes that a guest's own stack may have, in bytes. The engine has one size for all that it
+/// runs, so each takes an engine, and address space for a pool.
+pub const STACKS: [usize; 5] = [1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20];
+/// The size that code is compiled with; it leaves no trace in the code.
+const COMPILED_STACK: usize = 1 << 19;
 /// The stack of an attempt: the guest's and the host's calls above it.
 const ATTEMPT_STACK: usize = 2 * 1024 * 1024;
 
@@ -30,13 +36,37 @@ const PARTS: u32 = 4;
 /// Frames of a guest's stack that a trap's message shows.
 const BACKTRACE_FRAMES: usize = 16;
 
-/// Makes the engine that runs guests. It has no compiler, so that nothing is compiled in this
-/// process. `instances` attempts fit at once, each with memories of at most `memory` bytes; the
-/// pool makes one more fail, so callers must not begin it.
-///
-/// # Errors
-/// The system does not give the address space, or is not one that wasmtime knows.
-pub fn engine(instances: u32, memory: usize) -> wasmtime::Result<Engine> {
+/// The engines that run guests. They have no compiler, so that nothing is compiled in this process.
+#[derive(Debug)]
+pub struct Engines {
+    instances: u32,
+    memory: usize,
+    by_stack: Mutex<BTreeMap<usize, Engine>>,
+}
+
+impl Engines {
+    /// `instances` attempts fit in each at once, with memories of at most `memory` bytes; the pool
+    /// makes one more fail, so callers must not begin it.
+    pub fn new(instances: u32, memory: usize) -> Self {
+        Self { instances, memory, by_stack: Mutex::default() }
+    }
+
+    /// The engine whose guests have a stack of so many bytes.
+    ///
+    /// # Errors
+    /// The system does not give the address space, or is not one that wasmtime knows.
+    pub fn with_stack(&self, bytes: usize) -> wasmtime::Result<Engine> {
+        let mut by_stack = self.by_stack.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = by_stack.get(&bytes) {
+            return Ok(engine.clone());
+        }
+        let engine = engine(self.instances, self.memory, bytes)?;
+        by_stack.insert(bytes, engine.clone());
+        Ok(engine)
+    }
+}
+
+fn engine(instances: u32, memory: usize, stack: usize) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         .total_core_instances(instances * PARTS)
@@ -52,7 +82,7 @@ pub fn engine(instances: u32, memory: usize) -> wasmtime::Result<Engine> {
         .table_keep_resident(KEPT_TABLES)
         .async_stack_keep_resident(KEPT_STACK)
         .pagemap_scan(Enabled::Auto);
-    let mut config = code();
+    let mut config = code(stack);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).enable_compiler(false);
     let engine = Engine::new(&config)?;
     tick(&engine);
@@ -64,11 +94,11 @@ pub fn engine(instances: u32, memory: usize) -> wasmtime::Result<Engine> {
 /// # Errors
 /// The system is not one that wasmtime knows.
 pub fn compiler() -> wasmtime::Result<Engine> {
-    Engine::new(&code())
+    Engine::new(&code(COMPILED_STACK))
 }
 
 /// What code is compiled for, the same for who compiles it and who runs it.
-fn code() -> Config {
+fn code(stack: usize) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -82,7 +112,7 @@ fn code() -> Config {
         .wasm_memory64(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
-        .max_wasm_stack(GUEST_STACK)
+        .max_wasm_stack(stack)
         .async_stack_size(ATTEMPT_STACK)
         .async_stack_zeroing(true);
     config

@@ -16,6 +16,8 @@ pub struct Limits {
     pub cpu: Duration,
     /// Bytes of all linear memories together.
     pub memory: usize,
+    /// Bytes of the guest's stack: one of [`STACKS`](super::STACKS).
+    pub stack: usize,
     /// Bytes of a reply's body.
     pub reply_bytes: usize,
     /// Bytes of log lines that are kept; later ones are dropped.

@@ -22,8 +22,9 @@ mod stdio;
 mod table;
 mod turn;
 mod typed;
+mod writable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,13 +40,14 @@ pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
 use egress::Client;
 pub use egress::{BadPattern, Hosts, Outside, Pattern, Reach, Secret, Use};
-pub use engine::engine;
+pub use engine::{Engines, STACKS};
 pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};
 pub use table::{Handlers, Modules};
 pub use turn::Turn;
 use turn::Turns;
+pub use writable::{WRITABLE, writable_by_others};
 
 /// Why a file of `plugins/` cannot be run.
 #[derive(Debug, Error)]
@@ -103,6 +105,9 @@ pub enum LoadError {
     /// The child that compiles refuses it, and says why.
     #[error("{0}")]
     Refused(String),
+    /// The operator lists the files that may be run, and this is another.
+    #[error("its SHA-256 is {0}, which `sha256` in its table does not list")]
+    NotPinned(String),
     /// It cannot be instantiated.
     #[error("it fails as soon as it is instantiated: {0}")]
     Trial(String),
@@ -123,6 +128,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What it reads through `wasi:config`.
     pub config: Arc<BTreeMap<String, String>>,
+    /// The files that may be run, by their SHA-256; empty: any.
+    pub pins: BTreeSet<Hash>,
     /// What it may send requests to.
     pub reach: Reach,
     /// What it reads there too, or a placeholder of it; the names are others.
@@ -132,7 +139,7 @@ pub struct Settings {
 }
 
 /// A file's SHA-256.
-type Hash = [u8; 32];
+pub type Hash = [u8; 32];
 
 /// A handler that can be called.
 pub struct Handler {
@@ -147,6 +154,13 @@ pub struct Handler {
     engine: Engine,
     abi: Arc<Abi>,
     turns: Turns,
+}
+
+impl Settings {
+    /// Whether a file may be run.
+    fn allow(&self, file: &Hash) -> bool {
+        self.pins.is_empty() || self.pins.contains(file)
+    }
 }
 
 impl Handler {
@@ -165,12 +179,12 @@ impl Handler {
         name: Arc<str>,
         file: Hash,
         settings: Settings,
-        abi: Arc<Abi>,
+        (engine, abi): (Engine, Arc<Abi>),
     ) -> Self {
         let outside = modules.outside.clone();
         let (config, client) = outgoing(&name, &settings, &outside);
         let version = hex::encode(file).get(..16).unwrap_or_default().into();
-        let (engine, turns) = (modules.compiler.engine().clone(), Turns::default());
+        let turns = Turns::default();
         Self { name, file, version, settings, config, client, outside, engine, abi, turns }
     }
 
@@ -243,10 +257,10 @@ async fn make(
     file: Hash,
     settings: Settings,
 ) -> Result<Handler, LoadError> {
-    let engine = modules.compiler.engine().clone();
-    let program = modules.compiler.program(bytes, &file).await?;
+    let engine = modules.compiler.engine(settings.limits.stack)?;
+    let program = modules.compiler.program(&engine, bytes, &file).await?;
     let abi = Arc::new(Abi::link(&engine, &program)?);
-    let handler = Handler::new(modules, name.clone(), file, settings, abi);
+    let handler = Handler::new(modules, name.clone(), file, settings, (engine, abi));
     handler.try_out().await?;
     Ok(handler)
 }

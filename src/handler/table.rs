@@ -104,7 +104,8 @@ async fn entry(
     settings: Settings,
     again: bool,
 ) -> Option<Entry> {
-    let good = before.and_then(Entry::handler).map(|handler| carried(handler, &settings));
+    let last = before.and_then(Entry::handler).filter(|last| settings.allow(&last.file));
+    let good = last.map(|handler| carried(handler, &settings));
     let bytes = match find(modules.folder, name) {
         Ok(Some(path)) => read(&path, modules.bytes),
         Ok(None) => return good.map(|good| stale(Some(good), None, LoadError::Gone.into())),
@@ -115,13 +116,17 @@ async fn entry(
         Err(error) => return Some(stale(good, None, error.into())),
     };
     let file = Hash::from(Sha256::digest(&bytes));
-    if let Some(good) = good.as_ref().filter(|good| good.file == file) {
-        return Some(Entry::Ready(good.clone()));
+    let runs_here = |last: &&Arc<Handler>| last.settings.limits.stack == settings.limits.stack;
+    if last.filter(runs_here).is_some_and(|last| last.file == file) {
+        return good.map(Entry::Ready);
     }
     let tried = Some((file, settings.clone()));
     let known = before.and_then(Entry::bad).filter(|bad| bad.tried == tried && !again);
     if let Some(bad) = known {
         return Some(stale(good, tried, bad.error.clone()));
+    }
+    if !settings.allow(&file) {
+        return Some(stale(good, tried, LoadError::NotPinned(hex::encode(file)).into()));
     }
     Some(match make(modules, name, &bytes, file, settings).await {
         Ok(handler) => Entry::Ready(Arc::new(handler)),

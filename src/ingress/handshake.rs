@@ -42,19 +42,24 @@ impl Ingress {
         let prove = |text: &[u8]| source.verifier.prove(text, secret, now);
         let welcome = handshake.answer(request, prove).map_err(Ended::Unfit)?;
         if let Some(given) = handshake.secret(request).map_err(Ended::Unfit)? {
-            self.accept(source, given).await?;
+            self.accept(source, request, given).await?;
         }
         Ok(Ended::Welcomed(welcome))
     }
 
     /// Keeps a secret that the provider hands over, and has it in force before the answer.
-    async fn accept(&self, source: &Source, secret: String) -> Result<(), Ended> {
+    async fn accept(
+        &self,
+        source: &Source,
+        request: &Request,
+        secret: String,
+    ) -> Result<(), Ended> {
         let (handovers, name) = (self.handovers.clone(), source.name.clone());
         let kept = tokio::task::spawn_blocking(move || handovers.accept(&name, &secret)).await;
         match kept {
             Ok(Ok(())) => {}
             Ok(Err(HandoverError::NotArmed | HandoverError::Exists)) => {
-                return Err(Ended::Refused(Refusal::NotArmed));
+                return Err(self.refuse(source, Refusal::NotArmed, request.clone(), true));
             }
             Ok(Err(HandoverError::Io(cause))) => {
                 tracing::error!(source = %source.name, %cause, "a secret cannot be kept");
@@ -69,7 +74,8 @@ impl Ingress {
     /// Fetches the keys that the request needs.
     pub(super) async fn prepare(&self, source: &Source, request: &Request) -> Result<(), Ended> {
         let Some(keys) = &source.keys else { return Ok(()) };
-        keys.prepare(&source.verifier, request).await.map_err(Ended::refused)
+        let prepared = keys.prepare(&source.verifier, request).await;
+        prepared.map_err(|refusal| self.refuse(source, refusal, request.clone(), true))
     }
 
     /// Confirms a subscription that asks for it, where the operator wants that.

@@ -3,40 +3,40 @@
 mod answer;
 mod handshake;
 mod peers;
+mod prove;
 mod sync;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 
-use crate::clock::wall_ms;
 use crate::condition::{Facts, Failure};
 use crate::event::Event;
 use crate::handover::Handovers;
 use crate::ledger::{AppendError, Ledger, Receipt, Sameness};
 use crate::metrics::{Metrics, NO_SOURCE};
 use crate::outbox;
+use crate::refused::Refused;
 use crate::reload::Asker;
 use crate::route::{Mode, Route};
 use crate::server::Budget;
-use crate::server::body::{self, BodyError, Held, Rate};
+use crate::server::body::{BodyError, Rate};
 use crate::snapshot::{Current, Snapshot};
 use crate::source::{Identity, Source, Unrouted};
 use crate::text::head;
+use crate::verify;
 use crate::verify::handshake::{Unfit, Welcome};
-use crate::verify::{self, Refusal, Verified};
 pub use answer::Answer;
 pub use peers::Peers;
+use prove::Proven;
 pub use sync::Attempts;
 use sync::Work;
 
 /// Bytes of a sender's own event id that are kept to be shown; all of them count.
 const SENDER_ID_BYTES: usize = 1024;
-/// Bytes of a body at the most whose sender was refused too often, and never verified.
-const SUSPECT_BODY: usize = 64 * 1024;
 
 /// What requests are answered from.
 pub struct Ingress {
@@ -56,6 +56,8 @@ pub struct Ingress {
     pub reload: Asker,
     /// Who was refused how often.
     pub peers: Peers,
+    /// What was refused last.
+    pub refused: Arc<Refused>,
     /// What it counts.
     pub metrics: Metrics,
 }
@@ -73,7 +75,7 @@ enum Ended {
     Welcomed(Welcome),
     /// The like, and what would be sent back is not fit for it.
     Unfit(Unfit),
-    Refused(Refusal),
+    Refused,
     /// Refused, or not even looked at: the caller was refused too often, and has to wait.
     Shunned(Duration),
     /// Verified, and more than the source may send: it has to wait.
@@ -102,7 +104,7 @@ impl Ended {
             Self::WrongMethod => "wrong_method",
             Self::Welcomed(_) => "handshake",
             Self::Unfit(_) => "bad_handshake",
-            Self::Refused(_) => "unauthorized",
+            Self::Refused => "unauthorized",
             Self::Shunned(_) => "shunned",
             Self::Limited(_) => "rate_limited",
             Self::Body(BodyError::TooLarge) => "too_large",
@@ -111,15 +113,6 @@ impl Ended {
             Self::Body(BodyError::Broken) => "broken",
             Self::Untyped => "untyped",
             Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// A request that is not believed; or cannot be, as long as a key cannot be fetched, and may
-    /// come again.
-    fn refused(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::KeyUnavailable => Self::Unavailable,
-            refusal => Self::Refused(refusal),
         }
     }
 
@@ -139,7 +132,7 @@ impl Ended {
             }
             Self::Welcomed(welcome) => answer::welcome(welcome),
             Self::Unfit(_) => answer::error(StatusCode::BAD_REQUEST, "bad handshake"),
-            Self::Refused(_) => {
+            Self::Refused => {
                 let status =
                     source.map_or(StatusCode::UNAUTHORIZED, |source| source.failure_status);
                 answer::error(status, "unauthorized")
@@ -180,15 +173,11 @@ impl Ingress {
             Some(source) if !takes(source, &request) => Ended::WrongMethod,
             Some(source) => {
                 let taken = self.take(&snapshot, source, request, peer).await;
-                taken.unwrap_or_else(|ended| self.counted(ended, peer))
+                taken.unwrap_or_else(|ended| ended)
             }
         };
         let name = source.map_or(NO_SOURCE, |source| &*source.name);
         self.metrics.requests.with_label_values(&[name, ended.label()]).inc();
-        if let (Some(source), Ended::Refused(refusal)) = (source, &ended) {
-            self.metrics.refusals.with_label_values(&[name, refusal.cause()]).inc();
-            source.tell_refusal(refusal, peer);
-        }
         if let Ended::Unfit(cause) = &ended {
             tracing::debug!(source = name, %peer, %cause, "a handshake is not answered");
         }
@@ -202,47 +191,8 @@ impl Ingress {
         request: Request<Incoming>,
         peer: IpAddr,
     ) -> Result<Ended, Ended> {
-        let (head, body) = request.into_parts();
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        source.admit(peer).map_err(Ended::Refused)?;
-        let early = source.verifier.precheck(&head.headers, target);
-        let may_be_unsigned =
-            source.handshakes.may_be_unsigned(&head.method, &head.headers, target);
-        let held = match early {
-            Err(_) if may_be_unsigned => self.small_body(source, body).await?,
-            early => {
-                early.map_err(Ended::Refused)?;
-                self.body(source, body, peer).await?
-            }
-        };
-        let complete = Instant::now();
-        let received_at = wall_ms();
-        let request = verify::Request {
-            method: head.method,
-            target: target.to_owned(),
-            headers: head.headers,
-            body: held.bytes,
-            peer,
-        };
-        if let Some(ended) = self.welcome(source, &request, None).await {
-            return Ok(ended);
-        }
-        self.prepare(source, &request).await?;
-        let verified = source.verifier.verify(request, received_at.cast_signed());
-        let verified = verified.map_err(Ended::refused)?;
-        if verified.is_proven() {
-            self.peers.vouch(peer, complete);
-        }
-        self.count_secret(source, &verified);
-        let secret = Some(verified.secret_index());
-        if let Some(ended) = self.welcome(source, verified.request(), secret).await {
-            return Ok(ended);
-        }
-        if verified.request().method != Method::POST {
-            return Err(Ended::WrongMethod);
-        }
-        self.confirm(source, &verified).await?;
-        source.within_rate(complete).map_err(Ended::Limited)?;
+        let proven = self.prove(source, request, peer).await?;
+        let Proven { verified, complete, received_at, reservation } = proven;
         let kind = source.kind(verified.request()).ok_or(Ended::Untyped)?;
         let (sender_id, same) = self.identity(source, verified.request());
         let event = Event::new(verified, source.name.clone(), kind, received_at, sender_id);
@@ -251,40 +201,9 @@ impl Ingress {
             return Ok(Ended::Dropped);
         }
         let ended = self.store(snapshot, event, same, routes).await;
-        drop(held.reservation);
+        drop(reservation);
         self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
         ended
-    }
-
-    /// Reads a body, of which little is taken from who was refused too often.
-    async fn body(&self, source: &Source, body: Incoming, peer: IpAddr) -> Result<Held, Ended> {
-        let promised = body.size_hint().exact();
-        let suspect = self.peers.suspect(peer, Instant::now());
-        let limit = suspect.map_or(source.body_limit, |_| source.body_limit.min(SUSPECT_BODY));
-        let held = body::read(body, promised, limit, self.rate, &self.bodies).await;
-        held.map_err(|error| match (error, suspect) {
-            (BodyError::TooLarge, Some(wait)) => Ended::Shunned(wait),
-            _ => Ended::Body(error),
-        })
-    }
-
-    /// The end of a request that is not taken, once the caller's refusals are counted.
-    fn counted(&self, ended: Ended, peer: IpAddr) -> Ended {
-        match ended {
-            Ended::Refused(refusal) => match self.peers.refuse(peer, Instant::now()) {
-                Ok(()) => Ended::Refused(refusal),
-                Err(wait) => Ended::Shunned(wait),
-            },
-            other => other,
-        }
-    }
-
-    /// Counts which secret matched: after a rotation it shows when the old one is out of use.
-    fn count_secret(&self, source: &Source, verified: &Verified) {
-        let Some(index) = verified.secret_index() else { return };
-        let labels = [&*source.name, &index.to_string()];
-        self.metrics.secret_matches.with_label_values(&labels).inc();
-        tracing::debug!(source = %source.name, secret = index, "a request is verified");
     }
 
     /// Stores an event: at once, or with what the first sync route comes to.

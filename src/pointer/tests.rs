@@ -156,3 +156,24 @@ proptest! {
         let _ = first(&body, &[&Pointer::from_static("/a/0")]);
     }
 }
+
+#[test]
+fn fuzzed_pointers_lead_where_serde_json_says() {
+    crate::fuzz::fuzz("pointer", |input| {
+        let text = String::from_utf8_lossy(input);
+        let (pointer, body) = text.split_once('\n').unwrap_or_default();
+        let Ok(pointer) = Pointer::parse(pointer) else { return };
+        let _unlike: Result<_, _> = first(input, &[&pointer]);
+        let Ok(value) = serde_json::from_str::<Value>(body) else { return };
+        assert!(first(body.as_bytes(), &[&pointer]).is_ok());
+        // Written anew, no key repeats.
+        let body = value.to_string();
+        let found = first(body.as_bytes(), &[&pointer]).unwrap().map(|(_, text)| text);
+        let expected = value.pointer(pointer.as_str()).and_then(|value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+            _ => None,
+        });
+        assert_eq!(found.as_deref(), expected.as_deref());
+    });
+}

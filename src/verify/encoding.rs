@@ -97,4 +97,22 @@ mod tests {
         assert_eq!(Encoding::from_name("base64url"), Some(Encoding::Base64Url));
         assert_eq!(Encoding::from_name("Hex"), None);
     }
+
+    #[test]
+    fn fuzzed_texts_spell_what_they_are_decoded_to() {
+        crate::fuzz::fuzz("encoding", |input| {
+            let text = &String::from_utf8_lossy(input);
+            for name in Encoding::NAMES {
+                let encoding = Encoding::from_name(name).unwrap();
+                let Some(bytes) = encoding.decode(text) else { continue };
+                let canonical = encoding.encode(&bytes);
+                let bare = canonical.trim_end_matches('=');
+                match encoding {
+                    Encoding::Hex => assert_eq!(canonical, text.to_lowercase()),
+                    _ => assert_eq!(bare, text.trim_end_matches('=')),
+                }
+                assert_eq!(encoding.decode_key(text), Some(bytes));
+            }
+        });
+    }
 }

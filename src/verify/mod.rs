@@ -7,6 +7,7 @@ mod asymmetric;
 pub mod certified;
 pub mod code;
 mod encoding;
+pub mod explain;
 mod fetched;
 pub mod handshake;
 mod head;
@@ -20,6 +21,7 @@ mod secret;
 pub mod signed;
 mod spec_error;
 mod token;
+mod trace;
 mod unsignable;
 mod verifier;
 mod with;
@@ -35,6 +37,7 @@ pub use scheme::{Givens, Scheme, Spec};
 pub use secret::{Secret, SecretEncoding, SecretError, SecretForm, Window};
 pub use spec_error::SpecError;
 pub use token::{TokenAt, TokenSpec};
+pub use trace::Step;
 pub use unsignable::Unsignable;
 pub use verifier::{Verified, Verifier, VerifierError};
 pub use with::{Gap, With, gaps};
@@ -44,7 +47,7 @@ use http::{HeaderMap, Method};
 use std::net::IpAddr;
 
 /// A request as it came in, believed by nobody yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     pub method: Method,
     /// Path and query as received.

@@ -81,6 +81,28 @@ pub(super) fn set_header(
     Ok(())
 }
 
+/// Puts a text where the place is, in a request that is about to be sent.
+pub(super) fn put(request: &mut Request, place: &Place, text: &str) -> Result<(), Unsignable> {
+    match place {
+        Place::Header(name) => set_header(request, name, text)?,
+        Place::Query(key) => {
+            let joint = if request.target.contains('?') { '&' } else { '?' };
+            let pair =
+                form_urlencoded::Serializer::new(String::new()).append_pair(key, text).finish();
+            // Here `+` stands for itself.
+            request.target += &format!("{joint}{}", pair.replace('+', "%20"));
+        }
+        Place::Body(pointer) => {
+            let body = serde_json::from_slice(&request.body);
+            let mut body = body.map_err(|_| Refusal::UnreadableBody)?;
+            pointer.put(&mut body, text);
+            request.body = body.to_string().into();
+        }
+        Place::Field(_) => {}
+    }
+    Ok(())
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

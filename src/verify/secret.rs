@@ -2,6 +2,7 @@
 
 use super::encoding::Encoding;
 use super::named::named;
+use super::trace::Step;
 use std::fmt;
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::SubjectPublicKeyInfoDer;
@@ -126,6 +127,26 @@ impl Secret {
 
     pub(super) fn key(&self) -> &[u8] {
         &self.key
+    }
+
+    /// Another key in its place, which counts at any time.
+    pub(super) fn with_key(&self, key: Vec<u8>) -> Self {
+        Self { key: key.into(), window: Window::default(), family: self.family }
+    }
+
+    /// The same, to be bound to another scheme.
+    pub(super) fn clone_in_time(&self) -> Self {
+        Self { window: self.window, ..self.with_key(self.key.to_vec()) }
+    }
+
+    /// What became of it in a verification; it is the one at that place of the list.
+    pub(super) fn step(&self, index: usize, in_force: bool, hit: bool) -> Step {
+        let found = match (in_force, hit) {
+            (false, _) => "it is out of its time",
+            (true, true) => "it is",
+            (true, false) => "it is not",
+        };
+        Step::new(format!("secret {index}"), "the one that was signed with", found, hit)
     }
 
     /// When it counts.

@@ -2,10 +2,11 @@
 
 use super::encoding::Encoding;
 use super::head::Head;
-use super::place::{Facts, Place};
+use super::place::{Facts, Place, put};
+use super::trace::{self, Step};
 use super::{Refusal, Request, Secret, SecretError, SecretForm, SpecError, Unsignable, Window};
+use http::Method;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Method};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -64,6 +65,11 @@ impl Tokens {
         Self(digested.collect())
     }
 
+    /// The secrets, in their order.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter().map(|(secret, _)| secret)
+    }
+
     /// Which secret one of `tokens` is. All are compared with all.
     fn matching(&self, tokens: &[Vec<u8>], now_unix_ms: i64) -> Result<usize, Refusal> {
         let offered: Vec<[u8; 32]> =
@@ -71,13 +77,15 @@ impl Tokens {
         let mut verdict = Err(Refusal::NoSecretInForce);
         for (index, (secret, digest)) in self.0.iter().enumerate() {
             if !secret.window().contains(now_unix_ms) {
+                trace::tell(|| secret.step(index, false, false));
                 continue;
             }
             let same = |hit, offered: &[u8; 32]| hit | offered.ct_eq(&digest.0);
-            let hit = offered.iter().fold(Choice::from(0), same);
+            let hit = bool::from(offered.iter().fold(Choice::from(0), same));
+            trace::tell(|| secret.step(index, true, hit));
             verdict = match verdict {
                 Ok(earlier) => Ok(earlier),
-                Err(_) if bool::from(hit) => Ok(index),
+                Err(_) if hit => Ok(index),
                 Err(_) => Err(Refusal::Mismatch),
             };
         }
@@ -141,20 +149,14 @@ impl Token {
     ) -> Result<(), Unsignable> {
         let secret = tokens.0.iter().find(|(secret, _)| secret.window().contains(now_unix_ms));
         let (secret, _) = secret.ok_or(Unsignable::Refused(Refusal::NoSecretInForce))?;
-        let name = match self.places.first() {
-            Some(Place::Header(name)) => name,
-            Some(Place::Query(_)) => return Err(Unsignable::Place("query")),
-            _ => return Err(Unsignable::Place("body")),
-        };
-        let value = match &self.form {
-            Form::Token { prefix } => [prefix.as_bytes(), secret.key()].concat(),
-            Form::Basic => ["Basic ", &Encoding::Base64.encode(secret.key())].concat().into(),
-        };
-        let value = HeaderValue::from_bytes(&value);
-        let mut value = value.map_err(|_| Unsignable::Header(name.clone()))?;
-        value.set_sensitive(true);
-        request.headers.insert(name, value);
-        Ok(())
+        let Some(place) = self.places.first() else { return Err(Unsignable::Place("headers")) };
+        let key = std::str::from_utf8(secret.key()).map_err(|_| Refusal::MalformedSignature)?;
+        match &self.form {
+            Form::Token { prefix } => put(request, place, &[prefix, key].concat()),
+            Form::Basic => {
+                put(request, place, &["Basic ", &Encoding::Base64.encode(key.as_bytes())].concat())
+            }
+        }
     }
 
     /// Takes the token out of a request that was verified: it is the secret itself.
@@ -179,6 +181,31 @@ impl Token {
 
     /// What the request shows: at least one.
     fn shown(&self, facts: &Facts<'_>) -> Result<Vec<Vec<u8>>, Refusal> {
+        let shown = self.read(facts);
+        trace::tell(|| self.step(&shown));
+        shown
+    }
+
+    /// Says nothing of a token but how many bytes it has: one that is nearly right is nearly a secret.
+    fn step(&self, shown: &Result<Vec<Vec<u8>>, Refusal>) -> Step {
+        let places: Vec<String> = self.places.iter().map(Place::to_string).collect();
+        let expected = match &self.form {
+            Form::Token { prefix } if prefix.is_empty() => "a token".to_owned(),
+            Form::Token { prefix } => format!("`{prefix}`, then a token"),
+            Form::Basic => "`Basic `, then user:password in base64".to_owned(),
+        };
+        let found = match shown {
+            Ok(tokens) => {
+                let lengths: Vec<_> =
+                    tokens.iter().map(|token| format!("{} bytes", token.len())).collect();
+                lengths.join(", ")
+            }
+            Err(refusal) => refusal.to_string(),
+        };
+        Step::new(places.join(" or "), expected, found, shown.is_ok())
+    }
+
+    fn read(&self, facts: &Facts<'_>) -> Result<Vec<Vec<u8>>, Refusal> {
         let mut texts = Vec::new();
         for place in &self.places {
             texts.extend(facts.find(place)?);

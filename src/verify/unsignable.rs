@@ -7,8 +7,8 @@ use thiserror::Error;
 /// Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unsignable {
-    /// The signature would have to be written into what is given byte for byte.
-    #[error("the signature stands in the {0}, and only signatures in headers can be added")]
+    /// The signature would have to be written into what it signs.
+    #[error("the signature stands in the {0}, which it signs itself")]
     Place(&'static str),
     /// Only the sender has what signs.
     #[error("this sender signs with a private key, and only the public one is known here")]

@@ -8,6 +8,7 @@ use super::head::Head;
 use super::jws::{self, Jws};
 use super::signed::{Keyring, Signed};
 use super::token::{Token, Tokens};
+use super::trace::{self, Step};
 use super::{Refusal, Request, Scheme, Secret, SecretError, Unsignable};
 use http::{HeaderMap, HeaderName};
 use thiserror::Error;
@@ -128,6 +129,16 @@ impl Verifier {
         !matches!(self.0, Bound::Unsigned)
     }
 
+    /// The secrets, in their order.
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
+        match &self.0 {
+            Bound::Signed(_, keys) => keys.secrets().collect(),
+            Bound::Token(_, tokens) => tokens.secrets().collect(),
+            Bound::Coded(_, secrets) => secrets.iter().collect(),
+            Bound::Jws(..) | Bound::Certified(_) | Bound::Unsigned => Vec::new(),
+        }
+    }
+
     /// Refuses what can be refused before the body is read: a signature, timestamp or other
     /// signed value outside the body that is missing, ambiguous or malformed. `target` is path
     /// and query as received.
@@ -228,28 +239,59 @@ impl Verifier {
 
     /// Checks a whole request. A precheck is not needed before it. A token that was shown outside
     /// the body is not in what comes of it.
-    pub fn verify(&self, mut request: Request, now_unix_ms: i64) -> Result<Verified, Refusal> {
-        let secret_index = match &self.0 {
-            Bound::Signed(signed, keys) => Some(signed.verify(keys, &request, now_unix_ms)?),
-            Bound::Token(token, tokens) => {
-                let index = token.verify(tokens, &request, now_unix_ms)?;
-                token.forget(&mut request);
-                Some(index)
+    pub fn verify(&self, request: Request, now_unix_ms: i64) -> Result<Verified, Refusal> {
+        self.examine(request, now_unix_ms).map_err(|(refusal, _)| refusal)
+    }
+
+    /// The same; a request that is refused is given back.
+    #[expect(clippy::result_large_err, reason = "the request was as large before")]
+    pub fn examine(
+        &self,
+        mut request: Request,
+        now_unix_ms: i64,
+    ) -> Result<Verified, (Refusal, Request)> {
+        match self.matching(&request, now_unix_ms) {
+            Ok(secret_index) => {
+                self.forget(&mut request);
+                Ok(Verified { request, secret_index, is_proven: self.verifies() })
             }
-            Bound::Jws(jws, keys) => {
-                let index = jws.verify(keys, &request, now_unix_ms)?;
-                // It counts for a while: whoever has it could use it.
-                request.headers.remove(jws.header());
-                index
-            }
-            Bound::Coded(coded, secrets) => Some(coded.verify(secrets, &request, now_unix_ms)?),
-            Bound::Certified(certified) => {
-                certified.verify(&request, now_unix_ms)?;
-                None
-            }
-            Bound::Unsigned => None,
+            Err(refusal) => Err((refusal, request)),
+        }
+    }
+
+    /// Which secret matches, where one does.
+    fn matching(&self, request: &Request, now_unix_ms: i64) -> Result<Option<usize>, Refusal> {
+        let of_its_keys = |verdict: &Result<Option<usize>, Refusal>| {
+            let found = verdict.as_ref().map_or_else(Refusal::to_string, |_| "it is".to_owned());
+            trace::tell(|| {
+                Step::new("signature", "of one of the sender's keys", found, verdict.is_ok())
+            });
         };
-        Ok(Verified { request, secret_index, is_proven: self.verifies() })
+        match &self.0 {
+            Bound::Signed(signed, keys) => signed.verify(keys, request, now_unix_ms).map(Some),
+            Bound::Token(token, tokens) => token.verify(tokens, request, now_unix_ms).map(Some),
+            Bound::Jws(jws, keys) => {
+                let verdict = jws.verify(keys, request, now_unix_ms);
+                of_its_keys(&verdict);
+                verdict
+            }
+            Bound::Coded(coded, secrets) => coded.verify(secrets, request, now_unix_ms).map(Some),
+            Bound::Certified(certified) => {
+                let verdict = certified.verify(request, now_unix_ms).map(|()| None);
+                of_its_keys(&verdict);
+                verdict
+            }
+            Bound::Unsigned => Ok(None),
+        }
+    }
+
+    /// Takes out of a request what counts for a while longer: whoever has it could use it.
+    fn forget(&self, request: &mut Request) {
+        match &self.0 {
+            Bound::Token(token, _) => token.forget(request),
+            Bound::Jws(jws, _) => drop(request.headers.remove(jws.header())),
+            _ => {}
+        }
     }
 
     /// Signs a request as the source's sender does, with the first secret in force: adds the

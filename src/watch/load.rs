@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::look::{Seen, look};
 use crate::admin::Guard;
 use crate::config::{Config, Diagnostics, SecretText, Server, Severity};
-use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Outside, Settings};
+use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Outside, Settings, WRITABLE};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::reload::Report;
@@ -165,6 +165,7 @@ impl Loader {
         self.shared.ledger.rule(next.rules()).await;
         show_sources(&self.shared.metrics, &next);
         add_handlers(&mut report, &last.handlers, &next);
+        add_writable(&mut report, &self.server.plugins);
         self.tell(&report);
         report
     }
@@ -203,6 +204,12 @@ impl Loader {
 pub fn guard(server: &Server) -> Guard {
     let token = server.admin_token.as_ref().map(SecretText::expose);
     Guard::new(token, server.admin_hosts.clone())
+}
+
+/// Adds to a report who else may change the code that is run.
+fn add_writable(report: &mut Report, folder: &Path) {
+    let writable = handler::writable_by_others(folder).into_iter();
+    report.warnings.extend(writable.map(|path| format!("{}: {WRITABLE}", path.display())));
 }
 
 /// Adds to a report, and says, which handlers changed; and adds what is wrong with them.

@@ -265,9 +265,12 @@ fn the_counts_of_deliveries_outlive_a_restart() {
     let mut yard = Yard::start(SOURCES, &[]);
     let id = hotglue("first", r#"{"status":"JOB_X"}"#).to(&yard).json()["id"].clone();
     yard.until(id.as_str().unwrap(), "parked");
-    let parked = r#"hookyard_deliveries{state="parked"}"#;
-    assert_eq!(yard.metric(parked), 1.0);
+    let is_counted = |yard: &Yard| {
+        let parked = yard.metric(r#"hookyard_deliveries{state="parked"}"#);
+        (parked == 1.0).then_some(())
+    };
+    wait("the parked delivery to be counted", || is_counted(&yard));
     yard.kill();
     yard.run();
-    assert_eq!(yard.metric(parked), 1.0);
+    wait("the parked delivery to be counted again", || is_counted(&yard));
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::wat;
+use crate::ends;
 use crate::yard::{Answer, Yard, hotglue_signature, post, wait};
 
 /// How many crashes, instead of a few.
@@ -28,24 +28,8 @@ const LIFE: Duration = Duration::from_millis(400);
 /// Bodies that are posted again after each crash, of those that were answered.
 const AGAIN: usize = 20;
 
-const SECRET: &str = "a secret of the tests";
-const CONFIG: &str = r#"
-[sources.hotglue]
-scheme = "hotglue"
-secrets = [{ value = "a secret of the tests" }]
-
-[[routes]]
-source = "hotglue"
-handler = "acks"
-
-[[routes]]
-source = "hotglue"
-handler = "retries"
-
-[[routes]]
-source = "hotglue"
-handler = "rejects"
-
+/// A source whose senders wait, beside the one that [`ends`] has.
+const WAITING: &str = r#"
 [sources.waits]
 scheme = "hotglue"
 secrets = [{ value = "a secret of the tests" }]
@@ -71,7 +55,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 fn send(to: SocketAddr, body: &str) -> std::io::Result<Answer> {
-    let signature = hotglue_signature(SECRET, body.as_bytes());
+    let signature = hotglue_signature(ends::SECRET, body.as_bytes());
     let path = if is_awaited(body) { "/hooks/waits" } else { "/hooks/hotglue" };
     post(to, path, &[("x-hub-signature", &signature)], body.as_bytes())
 }
@@ -159,19 +143,27 @@ fn check(yard: &Yard, acked: &Acked) {
     }
 }
 
-#[test]
-fn what_was_answered_survives_kill_9() {
+/// The moments at which a run's rounds are killed, and the rounds' numbers.
+pub fn moments() -> impl Iterator<Item = (u64, Duration)> {
     let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = variable(SEED).unwrap_or(day);
     println!("{SEED}={seed}");
     let mut moment = seed;
-    let (acks, retries, rejects) = (wat::ack(), wat::ack_at(3), wat::reject("no"));
-    let mut yard =
-        Yard::start(CONFIG, &[("acks", &acks), ("retries", &retries), ("rejects", &rejects)]);
-    let mut acked = Acked::new();
-    for round in 0..variable(ROUNDS).unwrap_or(5) {
+    (0..variable(ROUNDS).unwrap_or(5)).map(move |round| {
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let after = LIFE.mul_f64((moment >> 40) as f64 / (1_u64 << 24) as f64);
+        (round, LIFE.mul_f64((moment >> 40) as f64 / (1_u64 << 24) as f64))
+    })
+}
+
+#[test]
+fn what_was_answered_survives_kill_9() {
+    let plugins = ends::plugins();
+    let mut yard = Yard::start(
+        &(ends::CONFIG.to_owned() + WAITING),
+        &plugins.each_ref().map(|(name, text)| (*name, &**text)),
+    );
+    let mut acked = Acked::new();
+    for (round, after) in moments() {
         let posted = crash(&mut yard, round, after);
         yard.run();
         send_again(&yard, posted, &mut acked);

@@ -7,36 +7,15 @@ use std::sync::Barrier;
 
 use rusqlite::Connection;
 
-use crate::senders::{Sending, acme, github, hotglue, now, standard};
+use crate::senders::{Sending, acme, acme_source, github, hotglue, now, source, standard};
 use crate::yard::{self, Answer, Yard};
 
 const SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==";
 
-const SOURCES: &str = r#"
-[sources.github]
-scheme = "github"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.hotglue]
-scheme = "hotglue"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.svix]
-scheme = "svix"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.supaglue]
-scheme = "supaglue"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.acme]
-path = "/in/acme"
-event_id = { header = "X-Acme-Delivery" }
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.acme.scheme]
-kind = "hmac"
-digest = "sha256"
-encoding = "hex"
-content = "{timestamp}.{body}"
-signature = { header = "X-Acme-Signature", prefix = "v1=" }
-timestamp = { header = "X-Acme-Timestamp", format = "unix" }
-"#;
+fn sources() -> String {
+    let presets = ["github", "hotglue", "svix", "supaglue"].map(|name| source(name, SECRET));
+    presets.concat() + &acme_source(SECRET, "event_id = { header = \"X-Acme-Delivery\" }")
+}
 
 const CLIENTS: usize = 32;
 
@@ -66,7 +45,7 @@ fn same(yard: &Yard, first: &Sending, second: &Sending) -> bool {
 
 #[test]
 fn where_the_id_is_not_signed_the_body_counts_too() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     assert!(same(&yard, &github(SECRET, "1", "[1]"), &github(SECRET, "1", "[1]")));
     assert!(!same(&yard, &github(SECRET, "2", "[1]"), &github(SECRET, "2", "[2]")));
     assert!(!same(&yard, &github(SECRET, "3", "[1]"), &github(SECRET, "4", "[1]")));
@@ -74,28 +53,28 @@ fn where_the_id_is_not_signed_the_body_counts_too() {
 
 #[test]
 fn where_the_id_is_signed_it_counts_alone() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     assert!(same(&yard, &svix("1", now(), "[1]"), &svix("1", now() - 9, "[2]")));
     assert!(!same(&yard, &svix("2", now(), "[1]"), &svix("3", now(), "[1]")));
 }
 
 #[test]
 fn an_id_is_the_same_under_either_of_the_names_of_its_header() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let sent = |names| standard("/hooks/supaglue", names, SECRET, "1", now(), "[1]");
     assert!(same(&yard, &sent("svix"), &sent("webhook")));
 }
 
 #[test]
 fn where_there_is_no_id_the_body_is_it() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     assert!(same(&yard, &hotglue(SECRET, "[1]"), &hotglue(SECRET, "[1]").with("x-new", "1")));
     assert!(!same(&yard, &hotglue(SECRET, "[2]"), &hotglue(SECRET, "[3]")));
 }
 
 #[test]
 fn an_id_that_the_request_lacks_makes_no_duplicate() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let without = acme(SECRET, now(), "[1]");
     assert!(!same(&yard, &without, &without));
     let with = without.with("x-acme-delivery", "1");
@@ -104,14 +83,14 @@ fn an_id_that_the_request_lacks_makes_no_duplicate() {
 
 #[test]
 fn one_source_is_no_duplicate_of_another() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let sent = |path| standard(path, "svix", SECRET, "1", now(), "[1]");
     assert!(!same(&yard, &sent("/hooks/svix"), &sent("/hooks/supaglue")));
 }
 
 #[test]
 fn what_was_refused_is_no_first_one() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let good = svix("1", now(), "[1]");
     assert_eq!(good.clone().body("[2]").to(&yard).status, 401);
     assert!(!is_duplicate(&good.to(&yard)));
@@ -119,7 +98,7 @@ fn what_was_refused_is_no_first_one() {
 
 #[test]
 fn of_many_at_once_one_is_stored() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     for round in ["1", "2", "3"] {
         let (sending, together) = (svix(round, now(), "[1]"), Barrier::new(CLIENTS));
         let answers: Vec<Answer> = std::thread::scope(|scope| {
@@ -164,7 +143,7 @@ fn nothing_is_answered(yard: &Yard, streams: &[TcpStream]) {
 
 #[test]
 fn none_of_a_hundred_is_answered_before_the_first_is_durable() {
-    let mut yard = Yard::start(SOURCES, &[]);
+    let mut yard = Yard::start(&sources(), &[]);
     let sending = svix("1", now(), "[1]");
     for crash in [true, false] {
         // While another writes, the program cannot commit.
@@ -194,7 +173,7 @@ fn none_of_a_hundred_is_answered_before_the_first_is_durable() {
 fn a_repeat_is_known_after_a_restart_within_the_window_and_memory_that_are_set() {
     // Room for ten ids.
     let memory = "dedupe_memory = \"1KiB\"\n";
-    let mut yard = Yard::start(&format!("{memory}{SOURCES}"), &[]);
+    let mut yard = Yard::start(&(memory.to_owned() + &sources()), &[]);
     let sent = |n: usize| svix(&n.to_string(), now(), "[1]");
     let first: Vec<String> = (0..=10).map(|n| id(&sent(n).to(&yard))).collect();
     yard.kill();

@@ -30,7 +30,7 @@ fn whatever_a_handler_does_is_an_outcome_with_a_reason() {
     let handlers = [
         ("trap", wat::trap(), "trap", "wasm trap: wasm `unreachable` instruction executed, at 0: "),
         ("spin", wat::spin(), "limit", "ms used, the limit is 100 ms"),
-        ("recurse", wat::recurse(), "limit", "the guest's stack is full"),
+        ("recurse", wat::recurse(), "limit", "stack: the limit is 524288 bytes"),
         ("grow", wat::grow(), "limit", "memory: 16908288 bytes wanted, the limit is 16777216"),
         ("grow-then-spin", wat::grow_then_spin(), "limit", "ms used, the limit is 100 ms"),
         ("no-outcome", wat::no_outcome(), "trap", "unexpected discriminant: 4"),

@@ -202,7 +202,7 @@ fn deliveries_of_a_missing_handler_run_once_it_is_there_in_order_of_arrival() {
 
     yard.kill();
     yard.run();
-    assert_eq!(delivery(&yard.event(&sent[0]))["state"], "parked");
+    yard.until(&sent[0], "parked");
     yard.kill();
     yard.plugin("late.wat", wat::ack());
     yard.run();

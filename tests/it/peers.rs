@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::senders::{Sending, acme, github, hotglue, now};
+use crate::senders::{Sending, acme, acme_source, github, hotglue, now};
 use crate::yard::{Answer, Yard};
 
 const SECRET: &str = "a secret";
@@ -76,13 +76,7 @@ fn an_event_knows_who_really_sent_it() {
 
 #[test]
 fn verified_events_above_the_rate_limit_wait_and_nothing_else_counts() {
-    let yard = Yard::start(
-        "[sources.acme]\npath = \"/in/acme\"\nrate_limit = \"2/h\"\nsecrets = [{ value = \"a secret\" }]\n\
-         [sources.acme.scheme]\nkind = \"hmac\"\ndigest = \"sha256\"\nencoding = \"hex\"\n\
-         content = \"{timestamp}.{body}\"\nsignature = { header = \"X-Acme-Signature\", prefix = \"v1=\" }\n\
-         timestamp = { header = \"X-Acme-Timestamp\", format = \"unix\" }\n",
-        &[],
-    );
+    let yard = Yard::start(&acme_source(SECRET, "rate_limit = \"2/h\""), &[]);
     for _ in 0..9 {
         assert_eq!(acme("another", now(), "{}").to(&yard).status, 401);
     }

@@ -96,8 +96,9 @@ fn memory_stays_flat_over_many_reloads() {
     let versions = [wat::log("even"), wat::log("odd")];
     let swap = |n: u64| {
         yard.rename_plugin("h.wat", &versions[(n % 2) as usize]);
+        // The watch may have seen it first: then there is nothing left to change.
         let report = yard.reload();
-        assert_eq!((&report["result"], &report["changed"]), (&json!("ok"), &json!(["handlers.h"])));
+        assert_eq!((&report["result"], &report["errors"]), (&json!("ok"), &json!([])));
     };
     let warm = reloads / 10;
     (0..warm).for_each(swap);

@@ -42,6 +42,11 @@ impl Sending {
         Self { body: body.as_ref().to_owned(), ..self }
     }
 
+    /// Posted to that path and query.
+    pub fn at(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self.clone() }
+    }
+
     pub fn header(&self, name: &str) -> &str {
         &self.headers.iter().find(|(known, _)| known == name).unwrap().1
     }
@@ -113,6 +118,30 @@ pub fn standard(
         .with(&format!("{names}-id"), id)
         .with(&format!("{names}-timestamp"), at.to_string())
         .with(&format!("{names}-signature"), format!("v1,{tag}"))
+}
+
+/// A source that is named as its preset.
+pub fn source(preset: &str, secret: &str) -> String {
+    format!("[sources.{preset}]\nscheme = \"{preset}\"\nsecrets = [{{ value = \"{secret}\" }}]\n")
+}
+
+/// The source `acme`, which is told how [`acme`] signs; `more` is what else it says.
+pub fn acme_source(secret: &str, more: &str) -> String {
+    format!(
+        r#"
+[sources.acme]
+path = "/in/acme"
+secrets = [{{ value = "{secret}" }}]
+{more}
+[sources.acme.scheme]
+kind = "hmac"
+digest = "sha256"
+encoding = "hex"
+content = "{{timestamp}}.{{body}}"
+signature = {{ header = "X-Acme-Signature", prefix = "v1=" }}
+timestamp = {{ header = "X-Acme-Timestamp", format = "unix" }}
+"#
+    )
 }
 
 /// As the sender `acme` of the contract's example signs.

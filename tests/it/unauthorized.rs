@@ -1,39 +1,16 @@
 //! Requests that nobody is known to have signed.
 
-use crate::senders::{Sending, acme, github, hotglue, now, standard};
+use crate::senders::{Sending, acme, acme_source, github, hotglue, now, source, standard};
 use crate::wire::Wire;
 use crate::yard::{Answer, Yard};
 
 const SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==";
 const OTHER: &str = "whsec_c2VjcmV0IG9mIGFub3RoZXIh";
 
-const SOURCES: &str = r#"
-[sources.github]
-scheme = "github"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.hotglue]
-scheme = "hotglue"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.svix]
-scheme = "svix"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.supaglue]
-scheme = "supaglue"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.standard]
-scheme = "standard-webhooks"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.acme]
-path = "/in/acme"
-secrets = [{ value = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==" }]
-[sources.acme.scheme]
-kind = "hmac"
-digest = "sha256"
-encoding = "hex"
-content = "{timestamp}.{body}"
-signature = { header = "X-Acme-Signature", prefix = "v1=" }
-timestamp = { header = "X-Acme-Timestamp", format = "unix" }
-"#;
+fn sources() -> String {
+    let presets = ["github", "hotglue", "svix", "supaglue", "standard-webhooks"];
+    presets.map(|name| source(name, SECRET)).concat() + &acme_source(SECRET, "")
+}
 
 const BODY: &str = r#"{"type":"a"}"#;
 
@@ -43,7 +20,7 @@ const STANDARD: [(&str, &str); 5] = [
     ("/hooks/svix", "webhook"),
     ("/hooks/supaglue", "svix"),
     ("/hooks/supaglue", "webhook"),
-    ("/hooks/standard", "webhook"),
+    ("/hooks/standard-webhooks", "webhook"),
 ];
 
 /// What every refusal must look like: all but the date.
@@ -95,7 +72,7 @@ fn wrong_signatures(good: &Sending, header: &str) -> Vec<Sending> {
 
 #[test]
 fn a_body_that_is_signed_wrongly_is_refused() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let mut all = wrong_signatures(&hotglue(SECRET, BODY), "x-hub-signature");
     all.extend(wrong_signatures(&github(SECRET, "1", BODY), "x-hub-signature-256"));
     all.extend(wrong_signatures(&acme(SECRET, now(), BODY), "x-acme-signature"));
@@ -113,7 +90,7 @@ fn a_body_that_is_signed_wrongly_is_refused() {
 
 #[test]
 fn a_standard_webhook_that_is_signed_wrongly_is_refused() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     for (path, names) in STANDARD {
         let [id, timestamp, signature] =
             ["id", "timestamp", "signature"].map(|name| format!("{names}-{name}"));
@@ -138,7 +115,7 @@ fn a_standard_webhook_that_is_signed_wrongly_is_refused() {
 
 #[test]
 fn what_was_signed_too_long_ago_or_too_far_ahead_is_refused() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let late = [now() - 400, now() - 86_400, 0, now() + 400, now() * 1_000, u64::MAX];
     let mut all: Vec<Sending> = late.map(|at| acme(SECRET, at, BODY)).into();
     for (path, names) in STANDARD {
@@ -156,7 +133,7 @@ fn what_was_signed_too_long_ago_or_too_far_ahead_is_refused() {
 
 #[test]
 fn what_can_be_refused_by_its_head_is_refused_before_its_body() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let stale = standard("/hooks/svix", "svix", SECRET, "1", 0, BODY);
     for sending in [
         hotglue(SECRET, BODY).without("x-hub-signature"),
@@ -172,7 +149,7 @@ fn what_can_be_refused_by_its_head_is_refused_before_its_body() {
 
 #[test]
 fn the_cause_is_logged_and_counted_without_what_was_sent() {
-    let yard = Yard::start(SOURCES, &[]);
+    let yard = Yard::start(&sources(), &[]);
     let good = hotglue(SECRET, BODY);
     let signature = good.header("x-hub-signature").to_owned();
     for _ in 0..3 {

@@ -77,8 +77,12 @@ const LOGGING: &str = r#"
 /// A handler of these parts: imports of the component, `with` for the core module, and its fields,
 /// among them an exported function `handle`.
 fn component(imports: &str, with: &str, fields: &str) -> String {
+    component_on(MEMORY, imports, with, fields)
+}
+
+fn component_on(memory: &str, imports: &str, with: &str, fields: &str) -> String {
     format!(
-        r#"(component {TYPES} {MEMORY} {imports}
+        r#"(component {TYPES} {memory} {imports}
   (core module $code (import "memory" "memory" (memory 2)) {fields})
   (core instance $code (instantiate $code (with "memory" (instance $memory)) {with}))
   (func $handle (param "event" $event) (result $outcome)
@@ -103,7 +107,8 @@ fn handle(instructions: &str) -> String {
     )
 }
 
-fn plain(instructions: &str) -> String {
+/// A handler of these instructions alone.
+pub fn plain(instructions: &str) -> String {
     component("", "", &handle(instructions))
 }
 
@@ -295,4 +300,81 @@ fn logging(message: &str, code: impl FnOnce(&str) -> String) -> String {
         handle(&code(&log)),
     ];
     component(LOGGING, r#"(with "host" (instance $host))"#, &fields.concat())
+}
+
+/// Calls itself `depth` times, comes back, and acks.
+pub fn recurse_to(depth: u32) -> String {
+    let deeper = "(func $deeper (param $left i32) (result i32)
+        (if (result i32) (local.get $left)
+          (then (i32.add (call $deeper (i32.sub (local.get $left) (i32.const 1))) (i32.const 1)))
+          (else (i32.const 0))))";
+    let call = format!("(drop (call $deeper (i32.const {depth}))) (i32.const {OUTCOME})");
+    component("", "", &[deeper, &handle(&call)].concat())
+}
+
+/// Hands a message of so many bytes to the log, then acks.
+pub fn log_of(bytes: u32) -> String {
+    let pages = bytes.div_ceil(1 << 16);
+    logging("", |_| {
+        format!(
+            "(drop (memory.grow (i32.const {pages})))
+            (call $log (i32.const 2) (i32.const 0) (i32.const 0)
+              (i32.const 131072) (i32.const {bytes}))
+            (i32.const {OUTCOME})"
+        )
+    })
+}
+
+/// As [`plain`], with more beside `handle` in its module.
+pub fn with_fields(fields: &str, instructions: &str) -> String {
+    component("", "", &[fields, &handle(instructions)].concat())
+}
+
+/// A handler whose allocator gives this, whatever it is asked for. The event is not empty, so it
+/// is asked before `handle` is called.
+pub fn allocates(instructions: &str) -> String {
+    let memory = format!(
+        r#"
+  (core module $memory
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) {instructions}))
+  (core instance $memory (instantiate $memory))
+  (alias core export $memory "memory" (core memory $mem))
+  (alias core export $memory "realloc" (core func $realloc))
+"#
+    );
+    component_on(&memory, "", "", &handle("unreachable"))
+}
+
+/// Takes memory in four memories, in turn, until there is no more; then traps.
+pub fn grow_many() -> String {
+    let modules = r#"
+  (core module $grows (memory 1)
+    (func (export "grow") (result i32) (memory.grow (i32.const 16))))
+  (core instance $a (instantiate $grows))
+  (core instance $b (instantiate $grows))
+  (core instance $c (instantiate $grows))"#;
+    let with = r#"(with "a" (instance $a)) (with "b" (instance $b)) (with "c" (instance $c))"#;
+    let imports = ["a", "b", "c"]
+        .map(|name| format!(r#"(import "{name}" "grow" (func ${name} (result i32)))"#));
+    let grow = "(loop $again
+        (br_if $again (i32.ne (i32.const -1) (memory.grow (i32.const 16))))
+        (br_if $again (i32.ne (i32.const -1) (call $a)))
+        (br_if $again (i32.ne (i32.const -1) (call $b)))
+        (br_if $again (i32.ne (i32.const -1) (call $c))))
+      unreachable";
+    component(modules, with, &[&imports.concat(), &*handle(grow)].concat())
+}
+
+/// Replies with so many header fields without a name.
+pub fn many_headers(fields: u32) -> String {
+    plain(&format!(
+        "(drop (memory.grow (i32.const {pages})))
+        (i32.store (i32.const {OUTCOME}) (i32.const 1))
+        (i32.store offset=4 (i32.const {OUTCOME}) (i32.const 200))
+        (i32.store offset=8 (i32.const {OUTCOME}) (i32.const 131072))
+        (i32.store offset=12 (i32.const {OUTCOME}) (i32.const {fields}))
+        (i32.const {OUTCOME})",
+        pages = (fields * 16).div_ceil(1 << 16)
+    ))
 }

@@ -13,9 +13,9 @@ const FORM = ["Content-Type", "application/x-www-form-urlencoded"];
 const JSON_TYPE = ["Content-Type", "application/json"];
 
 function add(id, provider, source, vector) {
-  const { url = null, headers, body, secrets, now = NOW, valid = true, with: given = {} } = vector;
+  const { url = null, headers, body, secrets, now = NOW, valid = true, with: given = {}, scheme = null } = vector;
   vectors.push({ id, provider, valid, origin: "provider-sdk", source, method: "POST", url, headers,
-    body_b64: b64(body), secrets, now, with: given });
+    body_b64: b64(body), secrets, now, with: given, scheme });
 }
 
 // A valid vector, and the same with one thing changed.
@@ -186,6 +186,38 @@ function pair(id, provider, source, vector, change) {
   const confused = await sign({ iat: NOW, request_body_sha256: sha256(body, "hex") }, "HS256", new TextEncoder().encode(jwk.padEnd(32)));
   add("plaid-symmetric-under-the-public-key", "plaid", "HS256 with the public key as the secret",
     { headers: [["Plaid-Verification", confused]], body, secrets: [jwk], valid: false });
+}
+
+// Google Pub/Sub, with the key as a JSON Web Key; and other algorithms, with keys in PEM
+{
+  const jose = await import("jose");
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const jwks = JSON.stringify({ keys: [{ kty: "oct", k: "AA", kid: "k" }, { ...publicKey.export({ format: "jwk" }), alg: "RS256", use: "sig", kid: "k" }] });
+  const body = '{"message":{"messageId":"1","data":"aGk="},"subscription":"projects/p/subscriptions/s"}';
+  const good = { iss: "https://accounts.google.com", aud: "https://hooks.example.com/in", email: "push@p.iam.gserviceaccount.com", email_verified: true, iat: NOW, exp: NOW + 3600 };
+  const given = { audience: good.aud, email: good.email };
+  const token = async (id, claims, valid, more = {}) => {
+    const jwt = await new jose.SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: "k", typ: "JWT" }).sign(privateKey);
+    add(id, "google-pubsub", "jose (npm), by cloud.google.com/pubsub/docs/authenticate-push-subscriptions",
+      { headers: [JSON_TYPE, ["Authorization", `Bearer ${jwt}`]], body, secrets: [jwks], with: given, valid, ...more });
+  };
+  await token("pubsub-push", good, true);
+  await token("pubsub-other-issuer-name", { ...good, iss: "accounts.google.com" }, true);
+  await token("pubsub-other-audience", { ...good, aud: "https://example.org" }, false);
+  await token("pubsub-other-email", { ...good, email: "other@p.iam.gserviceaccount.com" }, false);
+  await token("pubsub-email-not-verified", { ...good, email_verified: false }, false);
+  await token("pubsub-other-issuer", { ...good, iss: "https://example.org" }, false);
+  await token("pubsub-expired", good, false, { now: NOW + 3600 });
+  const { exp, ...endless } = good;
+  await token("pubsub-without-end", endless, false);
+  for (const [alg, kind, options] of [["RS384", "rsa", { modulusLength: 2048 }], ["RS512", "rsa", { modulusLength: 2048 }], ["ES256", "ec", { namedCurve: "P-256" }], ["ES384", "ec", { namedCurve: "P-384" }], ["EdDSA", "ed25519", {}]]) {
+    const { privateKey, publicKey } = generateKeyPairSync(kind, options);
+    const jwt = await new jose.SignJWT({ sha256: sha256(body, "hex") }).setProtectedHeader({ alg }).sign(privateKey);
+    pair(`jws-${alg.toLowerCase()}-pem`, "jws", "jose (npm)",
+      { headers: [["X-Token", jwt]], body, secrets: [publicKey.export({ format: "pem", type: "spki" })],
+        scheme: { kind: "jws", alg, signature: { header: "X-Token" }, body_claim: "sha256" } },
+      { body: `${body} ` });
+  }
 }
 
 // Amazon SNS and PayPal with a certificate of ours

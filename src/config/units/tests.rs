@@ -94,3 +94,22 @@ fn quotas_in_every_unit() {
         assert_eq!(read(text), Err(UnitError::NoWholeNumber), "{text:?}");
     }
 }
+
+#[test]
+fn fuzzed_quantities_are_read_as_they_are_shown() {
+    crate::fuzz::fuzz("units", |input| {
+        let text = &String::from_utf8_lossy(input);
+        if let Ok(found) = duration(text) {
+            assert_eq!(duration(&ShowDuration(found).to_string()), Ok(found));
+        }
+        if let Ok(found) = size(text) {
+            assert_eq!(size(&ShowSize(found).to_string()), Ok(found));
+        }
+        if let Ok(found) = rate(text) {
+            assert_eq!(size(text.strip_suffix(PER_SECOND).unwrap()), Ok(found));
+        }
+        if let Ok(found) = quota(text) {
+            assert!(found.amount <= MOST && !found.per.is_zero());
+        }
+    });
+}

@@ -97,6 +97,7 @@ async fn what_waits_is_freed_when_its_route_keeps_no_order_any_more() {
         if out.len() < 10 { out.push(lease) } else { store.ack(lease) }
     }
     assert_eq!(store.ask("SELECT count(*) FROM waiting"), 0);
+    store.ledger.rule(vec![rule("r", None)]).await;
     let again = store.append_ordered("a").await;
     let head = store.lease().await;
     let next = store.append_ordered("a").await;

@@ -109,3 +109,21 @@ fn http2_is_not_followed() {
     framer.follow(bytes.as_bytes());
     assert_eq!(framer.follow(&[b'x'; 2 * LIMIT]), Verdict::Pass);
 }
+
+#[test]
+fn fuzzed_bytes_are_framed_alike_whole_and_in_pieces() {
+    crate::fuzz::fuzz("framer", |bytes| {
+        let mut whole = Framer::new(LIMIT);
+        let verdict = whole.follow(bytes);
+        if let Verdict::Refuse(passed) | Verdict::TooLong(passed) = verdict {
+            assert!(passed <= bytes.len());
+        }
+        for size in [1, 3] {
+            let mut framer = Framer::new(LIMIT);
+            let passes = bytes.chunks(size).all(|piece| framer.follow(piece) == Verdict::Pass);
+            assert_eq!(passes, verdict == Verdict::Pass);
+            let seen = |framer: &Framer| (framer.received(), framer.at_rest(), framer.in_head());
+            assert_eq!(seen(&framer), seen(&whole));
+        }
+    });
+}

@@ -15,6 +15,7 @@ mod url;
 use super::encoding::Encoding;
 use super::head::Head;
 use super::named::named;
+use super::trace::{self, Step};
 use super::{Refusal, Request, Secret, SecretEncoding, SecretError, SecretForm, SpecError, Window};
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderName;
@@ -180,9 +181,17 @@ impl Coded {
         claim: &Claim,
         now_unix_ms: i64,
     ) -> Result<usize, Refusal> {
+        for content in &claim.contents {
+            trace::tell(|| {
+                let hash = hex::encode(Sha256::digest(content));
+                let found = format!("{} bytes, SHA-256 {hash}", content.len());
+                Step::new("signed text", self.code.name(), found, true)
+            });
+        }
         let mut verdict = Err(Refusal::NoSecretInForce);
         for (index, secret) in secrets.iter().enumerate() {
             if !secret.window().contains(now_unix_ms) {
+                trace::tell(|| secret.step(index, false, false));
                 continue;
             }
             let mut hit = Choice::from(0);
@@ -190,6 +199,7 @@ impl Coded {
                 let tag = self.code.tag(secret.key(), content);
                 hit = claim.signatures.iter().fold(hit, |hit, offered| hit | offered.ct_eq(&tag));
             }
+            trace::tell(|| secret.step(index, true, bool::from(hit)));
             verdict = match verdict {
                 Ok(earlier) => Ok(earlier),
                 Err(_) if bool::from(hit) => Ok(index),

@@ -74,20 +74,6 @@ pub struct KeysAt {
 }
 
 impl Alg {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Hs384 => "HS384",
-            Self::Hs512 => "HS512",
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
     /// How a key pair signs with it; `None`: it has a shared secret.
     pub(in crate::verify) fn signing(self) -> Option<Signing> {
         match self {

@@ -82,4 +82,17 @@ mod tests {
             assert!(Token::parse(&bad).is_none(), "{bad}");
         }
     }
+
+    #[test]
+    fn fuzzed_tokens_have_one_spelling() {
+        crate::fuzz::fuzz("jws", |input| {
+            let text = &String::from_utf8_lossy(input);
+            let Some(token) = Token::parse(text) else { return };
+            let signed = String::from_utf8(token.signed.to_vec()).unwrap();
+            let (header, payload) = signed.split_once('.').unwrap();
+            assert_eq!(payload, URL_SAFE_NO_PAD.encode(&token.payload));
+            let tag = URL_SAFE_NO_PAD.encode(&token.tag);
+            assert_eq!(*text, [header, payload, &tag].join("."));
+        });
+    }
 }

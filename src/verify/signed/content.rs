@@ -24,6 +24,8 @@ enum Part {
     /// The public URL; the request's query follows.
     Url(String, UrlTransform),
     At(Place),
+    /// The same in small letters.
+    Lower(Place),
 }
 
 /// A stretch of the signed text.
@@ -31,6 +33,15 @@ pub(super) enum Piece<'a> {
     Bytes(Cow<'a, [u8]>),
     /// The key itself.
     Secret,
+}
+
+/// The text in one piece, without the secret.
+pub(super) fn bare(content: &[Piece<'_>]) -> Vec<u8> {
+    let pieces = content.iter().map(|piece| match piece {
+        Piece::Bytes(bytes) => bytes.as_ref(),
+        Piece::Secret => &[],
+    });
+    pieces.collect::<Vec<_>>().concat()
 }
 
 /// What a template may refer to.
@@ -79,7 +90,7 @@ impl Content {
 
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         self.0.iter().filter_map(|part| match part {
-            Part::At(place) => Some(place),
+            Part::At(place) | Part::Lower(place) => Some(place),
             _ => None,
         })
     }
@@ -88,12 +99,18 @@ impl Content {
         self.0.iter().any(|part| matches!(part, Part::Body(_)))
     }
 
+    pub fn covers_url(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Url(..)))
+    }
+
     pub fn covers_header(&self, name: &HeaderName) -> bool {
         self.places().any(|place| matches!(place, Place::Header(signed) if signed == name))
     }
 
+    /// Whether what stands there is signed as it is: in small letters only, it is not.
     pub fn covers(&self, place: &Place) -> bool {
-        self.places().any(|signed| signed == place) || (place.is_in_body() && self.covers_body())
+        let is_signed = |part: &Part| matches!(part, Part::At(signed) if signed == place);
+        self.0.iter().any(is_signed) || (place.is_in_body() && self.covers_body())
     }
 
     /// The text as this request's sender signed it.
@@ -121,6 +138,7 @@ impl Part {
                 })
             }
             Self::At(place) => facts.need(place)?,
+            Self::Lower(place) => Cow::Owned(facts.need(place)?.to_ascii_lowercase()),
             Self::Body(BodyTransform::None) => return Ok(Piece::Bytes(Cow::Borrowed(facts.body))),
             Self::Body(BodyTransform::Sha256Hex) => {
                 Cow::Owned(hex::encode(Sha256::digest(facts.body)))
@@ -159,6 +177,7 @@ impl Terms<'_> {
             },
             ("header", Some(name)) => Place::header(FIELD, name).map(Part::At),
             ("query", Some(key)) => Place::query(FIELD, key).map(Part::At),
+            ("query_lower", Some(key)) => Place::query(FIELD, key).map(Part::Lower),
             ("body", Some(pointer)) => Place::body(FIELD, pointer).map(Part::At),
             ("field", Some(key)) if self.has_fields => Place::field(FIELD, key).map(Part::At),
             ("field", Some(_)) => {
@@ -168,7 +187,8 @@ impl Terms<'_> {
                 FIELD,
                 format!(
                     "`{{{term}}}` is unknown; there are {{body}}, {{timestamp}}, {{url}}, {{method}}, {{secret}}, \
-                     {{header:NAME}}, {{field:KEY}}, {{body:/POINTER}} and {{query:KEY}}"
+                     {{header:NAME}}, {{field:KEY}}, {{body:/POINTER}}, {{query:KEY}} and \
+                     {{query_lower:KEY}}"
                 ),
             )),
         }

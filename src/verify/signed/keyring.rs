@@ -1,9 +1,10 @@
 //! The keys of a source, one for each secret, and the comparison.
 
-use super::content::Piece;
+use super::content::{Piece, bare};
 use super::public_key::PublicKey;
 use super::spec::{Algorithm, Digest};
 use crate::verify::secret::Family;
+use crate::verify::trace;
 use crate::verify::{Refusal, Secret, SecretError, Unsignable};
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
@@ -33,8 +34,9 @@ enum Key {
 enum State {
     HmacSha1(Hmac<Sha1>),
     HmacSha256(Hmac<Sha256>),
-    HmacSha384(Hmac<Sha384>),
-    HmacSha512(Hmac<Sha512>),
+    /// SHA-384 and SHA-512, for which few processors have instructions: ring's assembly is faster.
+    /// For the others the `sha1` and `sha2` crates use the processor's own.
+    HmacWide(ring::hmac::Context),
     Sha1(Sha1),
     Sha256(Sha256),
     Sha384(Sha384),
@@ -66,6 +68,11 @@ impl Keyring {
         secrets.into_iter().map(bind).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The secrets, in their order.
+    pub(in crate::verify) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter().map(|key| &key.secret)
+    }
+
     pub(super) fn has(&self, family: Family) -> bool {
         self.0.iter().any(|key| key.secret.family() == family)
     }
@@ -78,10 +85,14 @@ impl Keyring {
         signatures: &[Offered],
         now_unix_ms: i64,
     ) -> Result<usize, Refusal> {
+        // Schemes with public keys have no `{secret}`.
         let message = OnceCell::new();
-        let in_force = |(_, key): &(usize, &Bound)| key.is_in_force(now_unix_ms);
         let mut verdict = Err(Refusal::NoSecretInForce);
-        for (index, key) in self.0.iter().enumerate().filter(in_force) {
+        for (index, key) in self.0.iter().enumerate() {
+            if !key.is_in_force(now_unix_ms) {
+                trace::tell(|| key.secret.step(index, false, false));
+                continue;
+            }
             let of_its_family =
                 signatures.iter().filter(|offered| offered.family == key.secret.family());
             let offered = of_its_family.map(|offered| offered.bytes.as_slice());
@@ -91,10 +102,11 @@ impl Keyring {
                     offered.fold(Choice::from(0), |hit, offered| hit | offered.ct_eq(&tag)).into()
                 }
                 Key::Public(public) => {
-                    let message = message.get_or_init(|| whole(content));
+                    let message = message.get_or_init(|| bare(content));
                     offered.fold(false, |hit, offered| hit | public.has_signed(message, offered))
                 }
             };
+            trace::tell(|| key.secret.step(index, true, hit));
             verdict = match verdict {
                 Ok(earlier) => Ok(earlier),
                 Err(_) if hit => Ok(index),
@@ -143,15 +155,6 @@ impl Keyring {
     }
 }
 
-/// The text in one piece. Only schemes with public keys need it, and they have no `{secret}`.
-fn whole(content: &[Piece<'_>]) -> Vec<u8> {
-    let pieces = content.iter().map(|piece| match piece {
-        Piece::Bytes(bytes) => bytes.as_ref(),
-        Piece::Secret => &[],
-    });
-    pieces.collect::<Vec<_>>().concat()
-}
-
 impl Bound {
     fn is_in_force(&self, now_unix_ms: i64) -> bool {
         self.secret.window().contains(now_unix_ms)
@@ -177,9 +180,13 @@ impl State {
         match digest {
             Digest::Sha1 => Self::HmacSha1(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
             Digest::Sha256 => Self::HmacSha256(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Digest::Sha384 => Self::HmacSha384(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Digest::Sha512 => Self::HmacSha512(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
+            Digest::Sha384 => Self::wide(ring::hmac::HMAC_SHA384, key),
+            Digest::Sha512 => Self::wide(ring::hmac::HMAC_SHA512, key),
         }
+    }
+
+    fn wide(digest: ring::hmac::Algorithm, key: &[u8]) -> Self {
+        Self::HmacWide(ring::hmac::Context::with_key(&ring::hmac::Key::new(digest, key)))
     }
 
     fn hash(digest: Digest) -> Self {
@@ -206,8 +213,7 @@ impl State {
         match self {
             Self::HmacSha1(mac) => mac.update(bytes),
             Self::HmacSha256(mac) => mac.update(bytes),
-            Self::HmacSha384(mac) => mac.update(bytes),
-            Self::HmacSha512(mac) => mac.update(bytes),
+            Self::HmacWide(mac) => mac.update(bytes),
             Self::Sha1(hash) => hash.update(bytes),
             Self::Sha256(hash) => hash.update(bytes),
             Self::Sha384(hash) => hash.update(bytes),
@@ -219,8 +225,7 @@ impl State {
         match self {
             Self::HmacSha1(mac) => mac.finalize().into_bytes().to_vec(),
             Self::HmacSha256(mac) => mac.finalize().into_bytes().to_vec(),
-            Self::HmacSha384(mac) => mac.finalize().into_bytes().to_vec(),
-            Self::HmacSha512(mac) => mac.finalize().into_bytes().to_vec(),
+            Self::HmacWide(mac) => mac.sign().as_ref().to_vec(),
             Self::Sha1(hash) => hash.finalize().to_vec(),
             Self::Sha256(hash) => hash.finalize().to_vec(),
             Self::Sha384(hash) => hash.finalize().to_vec(),

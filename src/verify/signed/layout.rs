@@ -1,21 +1,25 @@
 //! One family of header names: where it has the signature, and what that signs.
 
-use super::content::{Content, Terms};
+use super::content::{self, Content, Piece, Terms};
 use super::keyring::Keyring;
 use super::signature::Signature;
 use super::spec::{Algorithm, LayoutSpec, SignedSpec};
 use super::timestamp::Timestamp;
 use crate::verify::head::Head;
-use crate::verify::place::{Facts, Place, set_header};
+use crate::verify::place::{Facts, Place, put};
 use crate::verify::secret::Family;
+use crate::verify::trace::{self, Step};
 use crate::verify::{Refusal, Request, SpecError, Unsignable};
 use http::{HeaderMap, HeaderName, Method};
+use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 #[derive(Debug)]
 pub(super) struct Layout {
     signature: Signature,
     timestamp: Option<Timestamp>,
     content: Content,
+    template: String,
 }
 
 /// How many groups of fields of one request are looked at.
@@ -46,7 +50,8 @@ impl Layout {
             ));
         }
         check_secret(&content, scheme.algorithm)?;
-        Ok(Self { signature, timestamp, content })
+        check_apart(&content, &signature)?;
+        Ok(Self { signature, timestamp, content, template: spec.content.clone() })
     }
 
     /// Forgets the families that no secret is for.
@@ -109,7 +114,9 @@ impl Layout {
             if let Some(timestamp) = &self.timestamp {
                 timestamp.check(&facts, now_unix_ms)?;
             }
-            keys.matching(&self.content.fill(&facts)?, &signatures, now_unix_ms)
+            let content = self.content.fill(&facts);
+            trace::tell(|| self.step(&content));
+            keys.matching(&content?, &signatures, now_unix_ms)
         })
     }
 
@@ -129,6 +136,28 @@ impl Layout {
         verdict
     }
 
+    /// The timestamp as the request has it.
+    pub fn timestamp_text(&self, request: &Request) -> Option<String> {
+        let head = Head { headers: &request.headers, target: &request.target };
+        let fields = self.signature.groups(head).ok()?.into_iter().next()?;
+        let facts = Facts { method: &request.method, head, fields, body: &request.body };
+        let place = &self.timestamp.as_ref()?.place;
+        facts.find(place).ok().flatten().map(Cow::into_owned)
+    }
+
+    /// Where the secret is in the signed text, the text's digest may be the signature itself.
+    fn step(&self, content: &Result<Vec<Piece<'_>>, Refusal>) -> Step {
+        let found = match content {
+            Ok(pieces) => {
+                let text = content::bare(pieces);
+                let but = if self.content.has_secret() { " beside the secret" } else { "" };
+                format!("{} bytes{but}, SHA-256 {}", text.len(), hex::encode(Sha256::digest(&text)))
+            }
+            Err(refusal) => refusal.to_string(),
+        };
+        Step::new("signed text", &self.template, found, content.is_ok())
+    }
+
     /// Adds what the sender adds: the time, an id wherever one is signed and missing, and the
     /// signature of it all.
     pub fn sign(
@@ -138,29 +167,48 @@ impl Layout {
         id: &str,
         now_unix_ms: i64,
     ) -> Result<(), Unsignable> {
-        let header = self.signature.header()?;
+        let signature_at = self.signature_place()?;
         let now = self.timestamp.as_ref().map(|timestamp| timestamp.write(now_unix_ms));
         let timed = self.timestamp.iter().map(|timestamp| &timestamp.place).zip(now.as_deref());
         let signed = self.content.places().map(|place| (place, id));
         let mut fields: Vec<(&str, &str)> = Vec::new();
         for (place, text) in timed.chain(signed) {
             match place {
-                Place::Header(name) if !request.headers.contains_key(name) => {
-                    set_header(request, name, text)?;
-                }
-                Place::Field(key) if !fields.iter().any(|(known, _)| known == key) => {
-                    fields.push((key, text));
-                }
-                // What the query and the body hold is the caller's.
-                _ => {}
+                Place::Field(key) if fields.iter().any(|(known, _)| known == key) => {}
+                Place::Field(key) => fields.push((key, text)),
+                place if facts(request, Vec::new()).find(place)?.is_some() => {}
+                place => put(request, place, text)?,
             }
         }
-        let head = Head { headers: &request.headers, target: &request.target };
-        let method = &request.method;
-        let facts = Facts { method, head, fields: fields.clone(), body: &request.body };
-        let tag = keys.sign(&self.content.fill(&facts)?, now_unix_ms)?;
-        set_header(request, header, &self.signature.write(&tag, &fields))
+        let content = self.content.fill(&facts(request, fields.clone()))?;
+        let tag = keys.sign(&content, now_unix_ms)?;
+        put(request, &signature_at, &self.signature.write(&tag, &fields))
     }
+
+    /// Where a sender writes the signature: not into what it signs.
+    fn signature_place(&self) -> Result<Place, Unsignable> {
+        match self.signature.place() {
+            Some(Place::Body(_)) if self.content.covers_body() => Err(Unsignable::Place("body")),
+            Some(Place::Query(_)) if self.content.covers_url() => Err(Unsignable::Place("query")),
+            Some(place) => Ok(place),
+            None => Err(Unsignable::Place("headers")),
+        }
+    }
+}
+
+fn facts<'a>(request: &'a Request, fields: Vec<(&'a str, &'a str)>) -> Facts<'a> {
+    let head = Head { headers: &request.headers, target: &request.target };
+    Facts { method: &request.method, head, fields, body: &request.body }
+}
+
+/// Refuses a content that would have to hold its own signature.
+fn check_apart(content: &Content, signature: &Signature) -> Result<(), SpecError> {
+    let mut own = signature.headers().cloned().map(Place::Header).chain(signature.place());
+    if own.any(|own| content.places().any(|place| *place == own)) {
+        let problem = "the place of the signature cannot be part of what is signed";
+        return Err(SpecError::new("content", problem));
+    }
+    Ok(())
 }
 
 /// A plain digest proves nothing without the secret in it, and a public key is no secret.

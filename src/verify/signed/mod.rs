@@ -20,10 +20,12 @@ use self::layout::Layout;
 use super::head::Head;
 use super::place::{header_name, set_header};
 use super::secret::Family;
+use super::trace::{self, Step};
 use super::{
     Refusal, Request, Secret, SecretEncoding, SecretError, SecretForm, SpecError, Unsignable,
     Window,
 };
+use crate::text::printable;
 use http::{HeaderMap, HeaderName};
 
 /// A checked scheme that signs a text.
@@ -89,6 +91,11 @@ impl Signed {
         Ok(keys)
     }
 
+    /// The timestamp as the request has it.
+    pub(super) fn timestamp(&self, request: &Request) -> Option<String> {
+        self.present(&request.headers).find_map(|layout| layout.timestamp_text(request))
+    }
+
     pub(super) fn signature_names(&self) -> impl Iterator<Item = &str> {
         self.layouts().flat_map(Layout::signature_names)
     }
@@ -152,7 +159,12 @@ impl Signed {
 
     fn check_required(&self, head: Head<'_>) -> Result<(), Refusal> {
         for (name, value) in &self.require_headers {
-            match head.header(name)? {
+            let found = head.header(name)?;
+            trace::tell(|| {
+                let shown = found.map_or("nothing".into(), printable);
+                Step::new(format!("header {name}"), value, shown, found == Some(value))
+            });
+            match found {
                 Some(found) if found == value => {}
                 Some(_) => return Err(Refusal::WrongValue(format!("header {name}"))),
                 None => return Err(Refusal::Missing(format!("header {name}"))),

@@ -7,8 +7,11 @@ use super::spec::{
 use crate::verify::head::Head;
 use crate::verify::place::{Facts, Place, header_name};
 use crate::verify::secret::Family;
-use crate::verify::{Encoding, Refusal, SpecError, Unsignable};
+use crate::verify::trace::{self, Step};
+use crate::verify::{Encoding, Refusal, SpecError};
 use http::HeaderName;
+use std::borrow::Cow;
+use std::fmt;
 use std::ops::RangeInclusive;
 
 /// How many signatures of one request are looked at.
@@ -113,13 +116,17 @@ impl Signature {
         self.headers().map(HeaderName::as_str).chain(query)
     }
 
-    /// The header that a sender writes the signature into.
-    pub fn header(&self) -> Result<&HeaderName, Unsignable> {
-        let place = if self.is_in_body() { "body" } else { "query" };
-        self.headers().next().ok_or(Unsignable::Place(place))
+    /// Where a sender writes it.
+    pub fn place(&self) -> Option<Place> {
+        match &self.source {
+            Source::Whole { places, .. } => places.first().cloned(),
+            Source::Fields { headers, .. } | Source::List { headers, .. } => {
+                headers.first().cloned().map(Place::Header)
+            }
+        }
     }
 
-    /// That header's value: the signature, with `fields` before it in a `kv` header.
+    /// What stands there: the signature, with `fields` before it in a `kv` header.
     pub fn write(&self, tag: &Offered, fields: &[(&str, &str)]) -> String {
         let look = self.looks.iter().find(|look| look.family == tag.family);
         let label = look.and_then(|look| look.labels.first()).map_or("", String::as_str);
@@ -162,6 +169,38 @@ impl Signature {
 
     /// The request's signatures, decoded: at least one, each as long as it must be.
     pub fn offered(&self, facts: &Facts<'_>) -> Result<Vec<Offered>, Refusal> {
+        let offered = self.read(facts);
+        trace::tell(|| self.step(facts, &offered));
+        offered
+    }
+
+    fn step(&self, facts: &Facts<'_>, offered: &Result<Vec<Offered>, Refusal>) -> Step {
+        let (places, texts): (Vec<String>, Vec<_>) = match &self.source {
+            Source::Whole { places, .. } => {
+                let texts = places.iter().filter_map(|place| facts.find(place).ok().flatten());
+                (places.iter().map(Place::to_string).collect(), texts.collect())
+            }
+            Source::Fields { headers, .. } | Source::List { headers, .. } => {
+                let values = headers.iter().filter_map(|name| facts.head.header(name).ok()?);
+                (
+                    headers.iter().map(|name| format!("header {name}")).collect(),
+                    values.map(Cow::Borrowed).collect(),
+                )
+            }
+        };
+        let shown: Vec<String> = texts.iter().map(|text| trace::glimpse(text)).collect();
+        let found = match offered {
+            Err(Refusal::Ambiguous(_) | Refusal::NotText(_) | Refusal::UnreadableBody) => {
+                "unreadable".to_owned()
+            }
+            _ if shown.is_empty() => "nothing".to_owned(),
+            _ => shown.join("; "),
+        };
+        let looks: Vec<String> = self.looks.iter().map(Look::to_string).collect();
+        Step::new(places.join(" or "), looks.join(", or "), found, offered.is_ok())
+    }
+
+    fn read(&self, facts: &Facts<'_>) -> Result<Vec<Offered>, Refusal> {
         let decoded: Vec<_> = match &self.source {
             Source::Whole { places, separators } => {
                 let mut texts = Vec::new();
@@ -232,6 +271,19 @@ impl Look {
     fn decode(&self, text: &str) -> Option<Offered> {
         let bytes = self.encoding.decode(text).filter(|bytes| self.length.contains(&bytes.len()));
         bytes.map(|bytes| Offered { family: self.family, bytes })
+    }
+}
+
+impl fmt::Display for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Vec<_> = self.labels.iter().filter(|label| !label.is_empty()).collect();
+        for (number, label) in labels.iter().enumerate() {
+            write!(f, "{}`{label}`", if number > 0 { " or " } else { "" })?;
+        }
+        let (least, most) = (self.length.start(), self.length.end());
+        let length = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        let then = if labels.is_empty() { "" } else { ", then " };
+        write!(f, "{then}{length} bytes in {}", self.encoding.name())
     }
 }
 

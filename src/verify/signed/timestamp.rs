@@ -2,9 +2,14 @@
 
 use super::spec::{TimeFormat, TimestampAt, TimestampSpec};
 use crate::clock;
+use crate::text::{head, printable};
 use crate::verify::place::{Facts, Place};
+use crate::verify::trace::{self, Step};
 use crate::verify::{Refusal, SpecError};
 use std::time::{Duration, UNIX_EPOCH};
+
+/// Bytes of a timestamp that are shown to people.
+const SHOWN: usize = 40;
 
 /// Where the timestamp is, and the check on it.
 #[derive(Debug)]
@@ -42,6 +47,36 @@ impl Timestamp {
 
     /// Refuses what was signed too long before or after now.
     pub fn check(&self, facts: &Facts<'_>, now_unix_ms: i64) -> Result<(), Refusal> {
+        let verdict = self.judge(facts, now_unix_ms);
+        trace::tell(|| self.step(facts, now_unix_ms, verdict.is_ok()));
+        verdict
+    }
+
+    fn step(&self, facts: &Facts<'_>, now_unix_ms: i64, passed: bool) -> Step {
+        let format = self.format.name();
+        let expected = match self.tolerance_ms {
+            Some(tolerance) => format!(
+                "{format}, within {} s of {}",
+                tolerance / 1000,
+                clock::rfc3339(now_unix_ms.cast_unsigned())
+            ),
+            None => "any".to_owned(),
+        };
+        let found = match facts.find(&self.place) {
+            Ok(Some(text)) => {
+                let shown = format!("`{}`", printable(head(&text, SHOWN)));
+                match self.format.parse(&text) {
+                    Some(at) => format!("{shown}, {}", away(at, now_unix_ms)),
+                    None => format!("{shown}, which is not {format}"),
+                }
+            }
+            Ok(None) => "nothing".to_owned(),
+            Err(_) => "unreadable".to_owned(),
+        };
+        Step::new(format!("time in {}", self.place), expected, found, passed)
+    }
+
+    fn judge(&self, facts: &Facts<'_>, now_unix_ms: i64) -> Result<(), Refusal> {
         match (self.read(facts)?, self.tolerance_ms) {
             (Some(at), Some(tolerance)) if now_unix_ms.abs_diff(at) > tolerance => {
                 Err(Refusal::Stale)
@@ -54,6 +89,18 @@ impl Timestamp {
     pub fn write(&self, now_unix_ms: i64) -> String {
         self.format.write(now_unix_ms)
     }
+}
+
+/// How far a time is from another, as people say it.
+fn away(at: i64, now: i64) -> String {
+    let seconds = now.abs_diff(at) / 1000;
+    let (amount, unit) = match seconds {
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{amount} {unit} {}", if at <= now { "ago" } else { "ahead" })
 }
 
 impl TimeFormat {
@@ -194,5 +241,17 @@ mod tests {
             TimeFormat::HttpDate,
             &["", "Thu 07 Sep 2017 06:30:04 UTC", "Sun, 06 Nov 1994 08:49:60 GMT"],
         );
+    }
+
+    #[test]
+    fn fuzzed_times_are_read_as_they_are_written() {
+        crate::fuzz::fuzz("time", |input| {
+            let text = &String::from_utf8_lossy(input);
+            for name in TimeFormat::NAMES {
+                let format = TimeFormat::from_name(name).unwrap();
+                let Some(at) = format.parse(text).filter(|at| *at >= 0) else { continue };
+                assert_eq!(format.parse(&format.write(at)), Some(at), "{name}");
+            }
+        });
     }
 }

@@ -1,6 +1,8 @@
 //! Schemes with public keys.
 
 use super::*;
+use std::path::Path;
+
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
@@ -118,4 +120,63 @@ fn a_public_key_does_not_sign() {
     let verifier = bind(scheme(&spec(Algorithm::Ed25519, SecretEncoding::Hex)), &[&key]);
     let refused = verifier.sign(&mut request(&[], b""), "id", NOW_MS).unwrap_err();
     assert_eq!(refused, Unsignable::PublicKey);
+}
+
+/// Made with `openssl dgst -sha256 -sign` of `7.body`.
+#[test]
+fn an_rsa_signature_is_of_the_whole_text() {
+    let signatures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures");
+    let read = |name| std::fs::read_to_string(signatures.join(name)).unwrap();
+    let signature = hex::decode(read("rsa-of-7.body.hex").trim()).unwrap();
+    let spec = spec(Algorithm::RsaSha256, SecretEncoding::Pem);
+    let verifier = bind(scheme(&spec), &[&read("rsa-public.pem")]);
+    assert_eq!(check(&verifier, signed_by(&signature), NOW_MS), Ok(0));
+    let mut other = signed_by(&signature);
+    other.body = Bytes::from_static(b"bodY");
+    assert_eq!(check(&verifier, other, NOW_MS), Err(Refusal::Mismatch));
+    let short = signed_by(&signature[..255]);
+    assert_eq!(check(&verifier, short, NOW_MS), Err(Refusal::MalformedSignature));
+}
+
+#[test]
+fn standard_webhooks_chooses_by_the_secret_and_never_mixes() {
+    let spec = SignedSpec {
+        encoding: Encoding::Base64,
+        secret: SecretForm {
+            encoding: SecretEncoding::Base64,
+            strip_prefix: vec!["whsec_".into()],
+        },
+        or: Some(OtherSpec {
+            algorithm: Algorithm::Ed25519,
+            encoding: Encoding::Base64,
+            label: "v1a,".into(),
+            secret: SecretForm {
+                encoding: SecretEncoding::Base64,
+                strip_prefix: vec!["whpk_".into()],
+            },
+        }),
+        ..with_layout(whole("v1,", " "), "{body}", None)
+    };
+    let pair = ed25519();
+    let public = Encoding::Base64.encode(pair.public_key().as_ref());
+    let (shared, public_key) = (format!("whsec_{public}"), format!("whpk_{public}"));
+    let verdict = |secrets: &[&str], signature: &str| {
+        let verifier = bind(scheme(&spec), secrets);
+        check(&verifier, request(&[("X-Sig", signature)], b"body"), NOW_MS)
+    };
+    let mut mac = ::hmac::Hmac::<sha2::Sha256>::new_from_slice(pair.public_key().as_ref()).unwrap();
+    mac.update(b"body");
+    let tag = Encoding::Base64.encode(&mac.finalize().into_bytes());
+    let signature = Encoding::Base64.encode(pair.sign(b"body").as_ref());
+    let (v1, v1a) = (format!("v1,{tag}"), format!("v1a,{signature}"));
+    assert_eq!(verdict(&[&shared], &v1), Ok(0));
+    assert_eq!(verdict(&[&public_key], &v1a), Ok(0));
+    assert_eq!(verdict(&[&shared, &public_key], &v1a), Ok(1));
+    assert_eq!(verdict(&[&shared, &public_key], &format!("{v1} {v1a}")), Ok(0));
+    // A key of one family is never tried with a signature of the other.
+    assert_eq!(verdict(&[&public_key], &v1), Err(Refusal::MalformedSignature));
+    assert_eq!(verdict(&[&shared], &v1a), Err(Refusal::MalformedSignature));
+    for forged in [format!("v1a,{tag}"), format!("v1,{signature}")] {
+        assert!(verdict(&[&shared, &public_key], &forged).is_err(), "{forged}");
+    }
 }

@@ -1,9 +1,12 @@
 //! The rules of verification, one test each, and published vectors.
 
 mod aliases;
+mod fuzz;
 mod keys;
+mod pitfalls;
 mod properties;
 mod rules;
+mod shapes;
 mod signing;
 mod tokens;
 

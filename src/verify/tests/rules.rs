@@ -256,6 +256,16 @@ fn signature_and_timestamp_may_stand_in_the_body() {
 }
 
 #[test]
+fn a_query_parameter_may_be_signed_in_small_letters() {
+    let verifier = verifier(&with_layout(whole("", ""), "id:{query_lower:data.id};{body}", None));
+    for (signed, verdict) in [("id:ord01j;x", Ok(0)), ("id:ORD01J;x", Err(Refusal::Mismatch))] {
+        let mut request = request(&[("x-sig", &sha256("key", signed.as_bytes()))], b"x");
+        request.target = "/hooks/x?data.id=ORD01J".into();
+        assert_eq!(check(&verifier, request, NOW_MS), verdict, "{signed}");
+    }
+}
+
+#[test]
 fn a_signature_may_stand_in_the_query() {
     let spec = with_layout(bare(SignatureAt::Query("sig".into())), "{query:k}.{body}", None);
     let verdict = |target: String| {
@@ -358,6 +368,7 @@ fn a_description_that_cannot_hold_names_its_field() {
         "require_headers"
     );
     assert_eq!(field(&with_layout(whole("", ""), "{url}", None)), "public_url");
+    assert_eq!(field(&with_layout(whole("", ""), "{header:X-Sig}{body}", None)), "content");
 }
 
 #[test]

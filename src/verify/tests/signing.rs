@@ -90,18 +90,37 @@ fn the_first_secret_in_force_signs() {
 
 #[test]
 fn what_cannot_be_signed_says_why() {
-    let in_body = with_layout(bare(SignatureAt::Body("/sig".into())), "{body:/a}", None);
-    let in_query = with_layout(bare(SignatureAt::Query("sig".into())), "{body}", None);
-    let of_the_body = with_layout(whole("", ""), "{body:/b}{body}", None);
+    let in_body = with_layout(bare(SignatureAt::Body("/sig".into())), "{body:/a}{body}", None);
+    let in_query = with_layout(bare(SignatureAt::Query("sig".into())), "{url}{body}", None);
     let bad_prefix = with_layout(whole("line\n", ""), "{body}", None);
     for (spec, expected) in [
         (in_body, Unsignable::Place("body")),
         (in_query, Unsignable::Place("query")),
-        (of_the_body, Unsignable::Refused(Refusal::Missing("/b in the body".into()))),
         (bad_prefix, Unsignable::Header(HeaderName::from_static("x-sig"))),
     ] {
         assert_eq!(signed(&verifier(&spec), request(&[], b"{}")).unwrap_err(), expected);
     }
+}
+
+#[test]
+fn a_signature_is_put_where_it_belongs_with_what_it_signs() {
+    let time = |at: &str| Some(timestamp(TimestampAt::Body(at.into())));
+    for spec in [
+        with_layout(
+            bare(SignatureAt::Body("/s/mac".into())),
+            "{timestamp}{body:/s/id}",
+            time("/s/t"),
+        ),
+        with_layout(bare(SignatureAt::Query("sig".into())), "{query:k}{body}", None),
+        with_layout(whole("", ""), "{body:/b}{body}", time("/t")),
+    ] {
+        let verifier = verifier(&spec);
+        let signed = signed(&verifier, request(&[], b"{\"a\":[1]}")).unwrap();
+        assert_eq!(check(&verifier, signed, NOW_MS), Ok(0), "{spec:?}");
+    }
+    let spec = with_layout(whole("", ""), "{body:/b}{body}", None);
+    let refused = signed(&verifier(&spec), request(&[], b"a=1")).unwrap_err();
+    assert_eq!(refused, Unsignable::Refused(Refusal::UnreadableBody));
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "serve",
     "check",
     "send",
     "call",
     "presets",
+    "verify",
     "events",
     "replay",
     "schema",

@@ -174,7 +174,7 @@ secrets = [{ value = "secret" }]
 kind = "hmac"
 digest = "sha256"
 encoding = "hex"
-content = "{body:/id}"
+content = "{body}"
 signature = { body = "/signature" }
 "#;
     let yard = Yard::new(config);

@@ -6,27 +6,8 @@ use serde_json::{Value, json};
 
 use super::Watched;
 use super::image::Chance;
-use crate::wat;
+use crate::ends;
 use crate::yard::{Yard, wait};
-
-const SECRET: &str = "a secret of the tests";
-const CONFIG: &str = r#"
-[sources.hotglue]
-scheme = "hotglue"
-secrets = [{ value = "a secret of the tests" }]
-
-[[routes]]
-source = "hotglue"
-handler = "acks"
-
-[[routes]]
-source = "hotglue"
-handler = "retries"
-
-[[routes]]
-source = "hotglue"
-handler = "rejects"
-"#;
 
 /// Each event's deliveries, and how they end.
 pub const ROUTES: [(&str, &str); 3] =
@@ -52,9 +33,8 @@ pub struct Told {
 
 /// A yard with these routes.
 pub fn watched() -> Watched {
-    let (acks, retries) = (wat::ack(), wat::ack_at(3));
-    let plugins = [("acks", &*acks), ("retries", &*retries), ("rejects", &wat::reject("no"))];
-    Watched::new(CONFIG, &plugins)
+    let plugins = ends::plugins();
+    Watched::new(ends::CONFIG, &plugins.each_ref().map(|(name, text)| (*name, &**text)))
 }
 
 /// Posts so many events from each of some clients, the first of which has this number, and waits
@@ -109,7 +89,7 @@ pub fn is_settled(event: &Value) -> bool {
 
 /// Posts an event: its id when it is answered 200. What is answered 503 may be sent again.
 pub fn send(to: &Yard, body: &str) -> Option<String> {
-    let answer = to.hotglue(SECRET, body);
+    let answer = to.hotglue(ends::SECRET, body);
     if answer.status == 503 {
         assert!(answer.header("retry-after").is_some(), "{answer:?}");
         return None;

@@ -6,17 +6,19 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hookyard::config::{Config, presets};
-use hookyard::verify::Request;
+use hookyard::config::presets;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::yard::Yard;
 
 #[derive(Debug, Deserialize)]
 pub struct Vector {
     pub id: String,
     /// The preset that it is for, if there is one.
     provider: String,
-    valid: bool,
+    pub valid: bool,
+    origin: String,
     method: String,
     url: Option<String>,
     headers: Vec<(String, String)>,
@@ -41,30 +43,41 @@ const NOT_OF_THE_PRESET: [&str; 2] = ["hubspot-v3-ms-read-as-s", "adyen-key-as-a
 /// The longest tolerance that router.toml takes, in seconds.
 const LONGEST_TOLERANCE: u64 = 7 * 86_400;
 
-/// All vectors of a file in `tests/fixtures/signatures`.
-pub fn read(file: &str) -> Vec<Vector> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(file);
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// Those of RFCs, documentation and test suites, as far as there is something to judge them by.
-pub fn published() -> &'static [Vector] {
+/// All vectors of `tests/fixtures/signatures`, as far as there is something to judge them by.
+pub fn all() -> &'static [Vector] {
     static VECTORS: OnceLock<Vec<Vector>> = OnceLock::new();
     VECTORS.get_or_init(|| {
-        let vectors = read("vectors.json").into_iter().chain(read("code.json"));
-        vectors.filter(Vector::can_be_judged).collect()
+        let files = ["vectors.json", "code.json", "sdk.json"].into_iter();
+        files.flat_map(read).filter(Vector::can_be_judged).collect()
     })
+}
+
+fn read(file: &str) -> Vec<Vector> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/signatures").join(file);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 impl Vector {
     /// Judges it by its description and by the preset of its provider.
     pub fn check(&self) {
-        if self.is_described() {
-            self.agree(&as_toml(&self.description()), "described");
+        for scheme in self.schemes() {
+            self.agree(&scheme);
         }
-        if self.has_preset() && !NOT_OF_THE_PRESET.contains(&&*self.id) {
-            self.agree(&format!("{:?}", self.provider), "preset");
-        }
+    }
+
+    /// What a source may say of its scheme, on one line.
+    fn schemes(&self) -> Vec<String> {
+        let described = self.is_described().then(|| as_toml(&self.description()));
+        let has_preset = self.has_preset() && !NOT_OF_THE_PRESET.contains(&&*self.id);
+        let preset = has_preset.then(|| format!("{:?}", self.provider));
+        described.into_iter().chain(preset).collect()
+    }
+
+    /// The preset that it proves, if it comes from the provider itself.
+    pub fn proves(&self) -> Option<&str> {
+        let own =
+            matches!(&*self.origin, "provider-docs" | "provider-sdk" | "provider-sdk-test" | "rfc");
+        (self.valid && own).then_some(&*self.provider)
     }
 
     fn can_be_judged(&self) -> bool {
@@ -92,34 +105,49 @@ impl Vector {
         scheme
     }
 
-    fn agree(&self, scheme: &str, how: &str) {
-        let verdict = self.verdict(scheme);
-        assert_eq!(verdict.is_ok(), self.valid, "{}, {how}: {verdict:?}", self.id);
+    /// Judges it by the program: a captured request against a source, at the vector's time.
+    fn agree(&self, scheme: &str) {
+        let yard = Yard::new(&self.source(scheme));
+        fs::write(yard.path("captured.http"), self.on_the_wire()).unwrap();
+        let at = self.now.to_string();
+        let verify = ["verify", &self.id, "--request", "captured.http", "--json", "--at", &at];
+        let ran = yard.command(&verify).output().unwrap();
+        let code = if self.valid { 0 } else { 1 };
+        assert_eq!(ran.status.code(), Some(code), "{scheme}: {ran:?}");
+        match serde_json::from_slice::<Value>(&ran.stdout) {
+            Ok(told) => {
+                assert_eq!(told["verified"], self.valid, "{scheme}: {told}");
+                assert_eq!(told["steps"][0]["passed"], true, "{scheme}: {told}");
+            }
+            // A source with such a secret is not even made.
+            Err(_) => {
+                let report = String::from_utf8(ran.stderr).unwrap();
+                assert!(report.contains("the secret is empty"), "{scheme}: {report}");
+            }
+        }
     }
 
-    /// A source that cannot be made of these secrets refuses everything.
-    fn verdict(&self, scheme: &str) -> Result<(), String> {
+    /// The source of router.toml that has its name and is to judge it.
+    pub fn own_source(&self) -> String {
+        self.source(&self.schemes()[0])
+    }
+
+    fn source(&self, scheme: &str) -> String {
         let secrets: Vec<_> = self.secrets.iter().map(|text| json!({ "value": text })).collect();
         let secrets = match secrets.is_empty() {
             true => String::new(),
             false => format!("secrets = {}\n", as_toml(&Value::from(secrets))),
         };
-        let (public_url, query) = match &self.url {
+        let (id, with, (public_url, _)) = (&self.id, self.with(), self.url());
+        format!("[sources.{id}]\nscheme = {scheme}\n{secrets}{with}public_url = {public_url:?}\n")
+    }
+
+    /// Where the sender posts it to, and the query of that.
+    fn url(&self) -> (&str, &str) {
+        match &self.url {
             Some(url) => url.split_at(url.find('?').unwrap_or(url.len())),
             None => ("https://hooks.example.com/in", ""),
-        };
-        let text = format!(
-            "[sources.it]\nscheme = {scheme}\n{secrets}{}public_url = {public_url:?}\n",
-            self.with()
-        );
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("router.toml");
-        fs::write(&path, text).unwrap();
-        let (config, _) = Config::load(&path).map_err(|report| report.to_string())?;
-        let verifier = &config.sources[0].verifier;
-        let request = self.request(&format!("/hooks/it{query}"));
-        verifier.precheck(&request.headers, &request.target).map_err(|e| e.to_string())?;
-        verifier.verify(request, self.now * 1_000).map(drop).map_err(|e| e.to_string())
+        }
     }
 
     /// `with`, if there is anything in it.
@@ -131,19 +159,16 @@ impl Vector {
         if with.is_empty() { String::new() } else { format!("with = {}\n", as_toml(&with.into())) }
     }
 
-    fn request(&self, target: &str) -> Request {
-        let mut request = http::Request::builder();
+    /// The request, byte for byte, as it comes to the source.
+    pub fn on_the_wire(&self) -> Vec<u8> {
+        let body = STANDARD.decode(&self.body_b64).unwrap();
+        let (_, query) = self.url();
+        let mut head = format!("{} /hooks/{}{query} HTTP/1.1\r\n", self.method, self.id);
+        head += &format!("host: hooks\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in &self.headers {
-            request = request.header(name, value.as_bytes());
+            head += &format!("{name}: {value}\r\n");
         }
-        let headers = request.body(()).unwrap().headers().clone();
-        Request {
-            method: self.method.parse().unwrap(),
-            target: target.to_owned(),
-            headers,
-            body: STANDARD.decode(&self.body_b64).unwrap().into(),
-            peer: [127, 0, 0, 1].into(),
-        }
+        [head.as_bytes(), b"\r\n", &body].concat()
     }
 }
 

@@ -1,9 +1,14 @@
-//! Examples from RFCs, providers' documentation and the test suites of their libraries, each a
-//! test of its own: judged by the preset and by the scheme as a user would describe it.
+//! Examples from RFCs, providers' documentation and the test suites of their libraries, and
+//! requests that providers' libraries accept (`tests/fixtures/signatures/sdk/make.mjs`), each a
+//! test of its own: captured requests that `hookyard verify` judges by the preset and by the scheme
+//! as a user would describe it.
 
 mod judge;
+mod posted;
 
 use std::collections::BTreeSet;
+
+use hookyard::config::presets::{self, Proof};
 
 /// A test for each id, with its `-` written as `_`.
 macro_rules! vectors {
@@ -13,7 +18,7 @@ macro_rules! vectors {
             #[test]
             fn $id() {
                 let id = stringify!($id).replace('_', "-");
-                judge::published().iter().find(|vector| vector.id == id).unwrap().check();
+                judge::all().iter().find(|vector| vector.id == id).unwrap().check();
             }
         )*
     };
@@ -21,10 +26,17 @@ macro_rules! vectors {
 
 #[test]
 fn every_vector_has_its_test() {
-    let published: BTreeSet<_> =
-        judge::published().iter().map(|vector| vector.id.replace('-', "_")).collect();
+    let all: BTreeSet<_> = judge::all().iter().map(|vector| vector.id.replace('-', "_")).collect();
     let tested: BTreeSet<_> = TESTED.iter().map(|id| (*id).to_owned()).collect();
-    assert_eq!(published, tested);
+    assert_eq!(all, tested);
+}
+
+#[test]
+fn a_preset_claims_vectors_only_if_it_has_some() {
+    let proven: BTreeSet<_> = judge::all().iter().filter_map(judge::Vector::proves).collect();
+    for preset in presets::all().filter(|preset| preset.proof == Proof::Vectors) {
+        assert!(proven.contains(&*preset.name), "{}", preset.name);
+    }
 }
 
 vectors! {
@@ -116,7 +128,17 @@ vectors! {
     hubspot_v3_ms_read_as_s,
     hubspot_v3_wrong_method,
     jws_alg_none,
+    jws_eddsa_pem,
+    jws_eddsa_pem_changed,
+    jws_es256_pem,
+    jws_es256_pem_changed,
+    jws_es384_pem,
+    jws_es384_pem_changed,
     jws_expired,
+    jws_rs384_pem,
+    jws_rs384_pem_changed,
+    jws_rs512_pem,
+    jws_rs512_pem_changed,
     line_docs,
     line_sdk_invalid,
     livekit_expired,
@@ -150,6 +172,14 @@ vectors! {
     plivo_v3_nothing_changed,
     plivo_v3_query,
     plivo_v3_query_changed,
+    pubsub_email_not_verified,
+    pubsub_expired,
+    pubsub_other_audience,
+    pubsub_other_email,
+    pubsub_other_issuer,
+    pubsub_other_issuer_name,
+    pubsub_push,
+    pubsub_without_end,
     razorpay_issue29_1,
     razorpay_issue29_2,
     revolut_expired,
@@ -182,11 +212,76 @@ vectors! {
     rfc_hmac_sha512_7,
     rocket_discord_uppercase_hex,
     rocket_shopify,
+    sdk_cloudinary_accepted,
+    sdk_cloudinary_altered,
+    sdk_discord_accepted,
+    sdk_discord_altered,
+    sdk_easypost_accepted,
+    sdk_easypost_altered,
+    sdk_elevenlabs_accepted,
+    sdk_elevenlabs_altered,
+    sdk_github_accepted,
+    sdk_github_altered,
+    sdk_gocardless_accepted,
+    sdk_gocardless_altered,
+    sdk_hubspot_v1_accepted,
+    sdk_hubspot_v1_altered,
+    sdk_hubspot_v2_accepted,
+    sdk_hubspot_v2_altered,
+    sdk_hubspot_v3_accepted,
+    sdk_hubspot_v3_altered,
+    sdk_line_accepted,
+    sdk_line_altered,
+    sdk_linear_accepted,
+    sdk_linear_altered,
+    sdk_lithic_accepted,
+    sdk_lithic_altered,
+    sdk_modern_treasury_accepted,
+    sdk_modern_treasury_altered,
+    sdk_mux_accepted,
+    sdk_mux_altered,
+    sdk_nango_accepted,
+    sdk_nango_altered,
+    sdk_notion_accepted,
+    sdk_notion_altered,
+    sdk_openai_accepted,
+    sdk_openai_altered,
+    sdk_paddle_accepted,
+    sdk_paddle_altered,
+    sdk_polar_accepted,
+    sdk_polar_altered,
+    sdk_pusher_accepted,
+    sdk_pusher_altered,
+    sdk_razorpay_accepted,
+    sdk_razorpay_altered,
+    sdk_resend_accepted,
+    sdk_resend_altered,
+    sdk_retell_accepted,
+    sdk_retell_altered,
+    sdk_sanity_accepted,
+    sdk_sanity_altered,
+    sdk_sendgrid_accepted,
+    sdk_sendgrid_altered,
+    sdk_shopify_accepted,
+    sdk_shopify_altered,
+    sdk_square_accepted,
+    sdk_square_altered,
+    sdk_standard_webhooks_accepted,
+    sdk_standard_webhooks_altered,
+    sdk_stripe_accepted,
+    sdk_stripe_altered,
+    sdk_svix_accepted,
+    sdk_svix_altered,
+    sdk_telnyx_accepted,
+    sdk_telnyx_altered,
+    sdk_webflow_accepted,
+    sdk_webflow_altered,
     sendgrid_crlf_stripped,
     sendgrid_sdk,
     sendgrid_sdk_bad_payload,
     sendgrid_sdk_bad_timestamp,
     shopify_tampered,
+    sinch_sdk,
     slack_docs,
     slack_empty_secret,
     slack_expired,

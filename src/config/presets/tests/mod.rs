@@ -129,3 +129,22 @@ fn a_public_key_is_no_shared_secret() {
     let private = scheme("standard-webhooks").secret("whsk_AAE=", Window::default());
     assert_eq!(private.unwrap_err(), SecretError::KeyPair);
 }
+
+#[test]
+fn no_signature_is_an_id() {
+    for row in all() {
+        let secret = ["whsec_a2V5", "a2V5", "user:password", "abcd"];
+        let secrets = secret.iter().filter_map(|text| {
+            let scheme = checked(row).ok()?;
+            let secret = scheme.secret(text, Window::default()).ok()?;
+            Verifier::new(scheme, vec![secret]).ok()
+        });
+        let Some(verifier) = secrets.into_iter().next() else { continue };
+        let EventId::At(places) = &row.event_id else { continue };
+        for name in verifier.signature_names() {
+            let is_signature =
+                |place: &Location| matches!(place, Location::Header(at) if at == name);
+            assert!(!places.iter().any(is_signature), "{}", row.name);
+        }
+    }
+}
