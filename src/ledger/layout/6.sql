@@ -5,3 +5,16 @@ CREATE TABLE replay(
   at INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
   origin TEXT NOT NULL) STRICT;
+
+-- What waits for others of its value has a place among them, since a replay comes behind them all.
+ALTER TABLE waiting RENAME TO before;
+CREATE TABLE waiting(
+  route INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  delivery INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  queued INTEGER NOT NULL,
+  PRIMARY KEY(route, key, place)) STRICT, WITHOUT ROWID;
+INSERT INTO waiting SELECT route, key, delivery, delivery, bytes, queued FROM before;
+DROP TABLE before;

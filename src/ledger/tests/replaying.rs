@@ -99,6 +99,25 @@ async fn a_replay_waits_while_another_event_of_its_value_is_tried() {
 }
 
 #[tokio::test]
+async fn a_replay_comes_behind_all_that_wait_for_its_value() {
+    let mut store = Store::new();
+    let first = store.append_ordered("a").await;
+    let lease = store.lease().await;
+    store.reject(lease);
+    store.until("dead", 1).await;
+    let [second, third] = [store.append_ordered("a").await, store.append_ordered("a").await];
+    let order = Some(store.ledger.order("a"));
+    assert_eq!(store.ledger.replay(vec![Replayed { order, ..again(first, "r") }]).await, Ok(1));
+    let fourth = store.append_ordered("a").await;
+    store = store.crash();
+    for receipt in [second, third, first, fourth] {
+        store.ack_that(receipt).await;
+    }
+    store.until("done", 4).await;
+    assert_eq!(store.ask("SELECT count(*) FROM waiting"), 0);
+}
+
+#[tokio::test]
 async fn matches_come_oldest_first_in_steps() {
     let store = Store::new();
     store.append_many(600).await;
