@@ -120,14 +120,14 @@ impl Dispatch {
             if self.ledger().held(&lease.route).is_some() {
                 return self.ledger().give_back(lease);
             }
-            let (id, event) = match self.read(&lease).await {
+            let (id, event, before) = match self.read(&lease).await {
                 Ok(found) => found,
                 Err(problem) => return self.unreadable(lease, &problem, route, handler),
             };
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
             let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
-            let mut next = self.next(&lease, route, &attempt.outcome);
+            let mut next = self.next(&lease, before, route, &attempt.outcome);
             let name = lease.route.clone();
             let told = (lease.attempt(), &*name);
             if let Some(staged) = staged {
@@ -141,7 +141,7 @@ impl Dispatch {
                     continue;
                 }
                 attempt.outcome = outbox::outdated();
-                next = self.next(&lease, route, &attempt.outcome);
+                next = self.next(&lease, before, route, &attempt.outcome);
             }
             self.tell(Some(id), told, &attempt, &next);
             return self.ledger().settle(lease, attempt, next);
@@ -154,7 +154,7 @@ impl Dispatch {
         tracing::error!(number, route = %lease.route, %problem, "an event is damaged");
         let (started_at, version) = (wall_ms(), handler.version().clone());
         let outcome = Outcome::Trap(problem.to_string());
-        let next = self.next(&lease, route, &outcome);
+        let next = self.next(&lease, 0, route, &outcome);
         let attempt =
             Attempt { started_at, duration: Duration::ZERO, outcome, version, logs: None };
         self.tell(None, (lease.attempt(), &lease.route), &attempt, &next);
@@ -179,9 +179,11 @@ impl Dispatch {
         (Attempt { started_at, duration, outcome, version, logs }, effects)
     }
 
-    fn next(&self, lease: &Lease, route: &Route, outcome: &Outcome) -> Next {
+    /// What follows from an attempt. Those `before` a replay do not count.
+    fn next(&self, lease: &Lease, before: u32, route: &Route, outcome: &Outcome) -> Next {
         let jitter = delivery::jitter(lease.delivery(), lease.attempt());
-        delivery::next(&route.retry, lease.attempt(), outcome, self.ledger().now(), jitter)
+        let n = lease.attempt().saturating_sub(before);
+        delivery::next(&route.retry, n, outcome, self.ledger().now(), jitter)
     }
 
     fn ledger(&self) -> &Ledger {
@@ -190,7 +192,7 @@ impl Dispatch {
 
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
     /// stays so.
-    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), ReadError> {
+    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>, u32), ReadError> {
         loop {
             match self.ledger().event(lease) {
                 Err(problem) if !problem.is_damage() => {
