@@ -9,6 +9,7 @@ mod cause;
 mod dedupe;
 mod disk;
 mod effects;
+mod folder;
 mod group;
 mod handover;
 mod health;
@@ -34,10 +35,8 @@ mod tests;
 mod work;
 mod writer;
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -56,6 +55,7 @@ use crate::metrics::Metrics;
 use body::Packed;
 pub use dedupe::Sameness;
 use dedupe::{SamenessKey, Seen};
+use folder::Folder;
 use health::Health;
 pub use health::Problem;
 use inbox::Inbox;
@@ -145,25 +145,18 @@ impl Ledger {
     }
 
     fn open_at(options: &Options, metrics: &Metrics, stamps: Stamps) -> Result<Self, OpenError> {
-        let bodies = options.data.join("bodies");
-        make_private(&options.data)
-            .and_then(|()| make_private(&bodies))
-            .map_err(|error| folder(&options.data, error))?;
-        let lock = lock(&options.data)?;
-        let file = options.data.join("ledger.db");
-        make_file(&file).map_err(|error| folder(&options.data, error))?;
+        let Folder { file, bodies, lock } = folder::make(&options.data)?;
+        let in_folder = |error| OpenError::Folder { path: options.data.clone(), error };
         let spool = Arc::new(Spool::new(bodies));
         let inbox = Arc::new(Inbox::default());
         let (to_dispatch, leases) = async_channel::unbounded();
-        let sweeper =
-            Sweeper::start(&file, spool.clone()).map_err(|error| folder(&options.data, error))?;
+        let sweeper = Sweeper::start(&file, spool.clone()).map_err(in_folder)?;
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
         let view = (facts.tag, facts.out, facts.holds.clone());
         let reader = Arc::new(Reader::new(file.clone(), spool.clone(), view));
-        let thread =
-            writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
+        let thread = writer.start(inbox.clone(), lock).map_err(in_folder)?;
         let shared = Shared {
             inbox,
             reader,
@@ -404,41 +397,5 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-fn folder(path: &Path, error: io::Error) -> OpenError {
-    OpenError::Folder { path: path.to_owned(), error }
-}
-
-/// Makes a folder that only its owner may enter, and those above it, and waits until the disk has
-/// them.
-fn make_private(path: &Path) -> io::Result<()> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-    let above = above.unwrap_or(Path::new("."));
-    let make = || fs::DirBuilder::new().mode(0o700).create(path);
-    let made = match make() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
-            make_private(above).and_then(|()| make())
-        }
-        made => made,
-    };
-    match made {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.and_then(|()| File::open(above)?.sync_all()),
-    }
-}
-
-/// Makes the file if there is none; SQLite's other files get the same mode.
-fn make_file(path: &Path) -> io::Result<File> {
-    File::options().append(true).create(true).mode(0o600).open(path)
-}
-
-fn lock(data: &Path) -> Result<File, OpenError> {
-    let file = File::create(data.join("lock")).map_err(|error| folder(data, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse(data.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(folder(data, error)),
     }
 }
