@@ -115,6 +115,7 @@ impl Dispatch {
             let Ok((route, handler)) = snapshot.target(&lease.route) else {
                 return self.ledger().give_back(lease);
             };
+            self.ledger().room_to_settle().await;
             let _turn = handler.turn(reruns > 0).await;
             // It may have waited long for its turn.
             if self.ledger().held(&lease.route).is_some() {

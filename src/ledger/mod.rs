@@ -14,6 +14,7 @@ mod group;
 mod handover;
 mod health;
 mod inbox;
+mod kept;
 mod leases;
 mod letters;
 mod matching;
@@ -59,6 +60,7 @@ use folder::Folder;
 use health::Health;
 pub use health::Problem;
 use inbox::Inbox;
+use kept::Kept;
 pub use letters::{Group, Letters};
 pub use matching::Match;
 pub use order::Order;
@@ -122,6 +124,7 @@ pub struct Ledger {
 
 struct Shared {
     inbox: Arc<Inbox>,
+    kept: Kept,
     reader: Arc<Reader>,
     spool: Arc<Spool>,
     stamps: Stamps,
@@ -159,6 +162,7 @@ impl Ledger {
         let thread = writer.start(inbox.clone(), lock).map_err(in_folder)?;
         let shared = Shared {
             inbox,
+            kept: Kept::default(),
             reader,
             spool,
             stamps,
@@ -276,9 +280,16 @@ impl Ledger {
         }
     }
 
+    /// Waits until an attempt may begin: not while settlements that wait for the disk hold much
+    /// memory.
+    pub async fn room_to_settle(&self) {
+        self.shared.kept.room().await;
+    }
+
     /// Records how an attempt of a leased delivery ended; it is durable a few milliseconds later.
     pub fn settle(&self, lease: Lease, attempt: Attempt, next: Next) {
-        self.shared.inbox.settle(Settle { lease, attempt, next, effects: None });
+        let held = self.shared.kept.share(attempt.bytes());
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects: None, _held: Some(held) });
     }
 
     /// Records how an attempt of a leased delivery ended, with its effects; both are durable when
@@ -295,7 +306,8 @@ impl Ledger {
     ) -> Result<(), Lease> {
         let (reply, settled) = oneshot::channel();
         let effects = Some(Effects { staged, reply });
-        self.shared.inbox.settle(Settle { lease, attempt, next, effects });
+        // Whoever waits for it in its place makes no other attempt meanwhile.
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects, _held: None });
         // A ledger that was closed keeps no promise, and needs no other attempt.
         settled.await.unwrap_or(Ok(()))
     }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Sameness;
 use super::body::Packed;
+use super::kept::Share;
 use super::order::Order;
 use super::queue::Row;
 use super::routes::Rule;
@@ -185,6 +186,21 @@ pub struct Attempt {
     pub logs: Option<String>,
 }
 
+impl Attempt {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        let outcome = match &self.outcome {
+            Outcome::Reply(reply) => reply.body.len(),
+            Outcome::Retry { reason: text, .. }
+            | Outcome::Reject(text)
+            | Outcome::Trap(text)
+            | Outcome::Limit(text) => text.len(),
+            Outcome::Ack | Outcome::Timeout(_) => 0,
+        };
+        size_of::<Settle>() + outcome + self.logs.as_ref().map_or(0, String::len)
+    }
+}
+
 /// What a leased delivery came to.
 #[derive(Debug)]
 pub struct Settle {
@@ -192,6 +208,7 @@ pub struct Settle {
     pub(super) attempt: Attempt,
     pub(super) next: Next,
     pub(super) effects: Option<Effects>,
+    pub(super) _held: Option<Share>,
 }
 
 impl Settle {

@@ -1,8 +1,10 @@
 //! A disk that refuses a commit. Here a trigger refuses it, after all else of it was written.
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::delivery::Reply;
 use crate::effects::Changes;
 use crate::ledger::inbox::Batch;
 use crate::ledger::{Again, Effects, Settle, Settled, Staged};
@@ -152,10 +154,29 @@ async fn every_body_of_a_commit_can_be_left_to_be_swept() {
     let (reply, lease) = (oneshot::channel().0, store.lease().await);
     let again = Again { key: 1, n: 2, settled: settled().await, reply };
     let effects = Some(Effects { staged: staged().await, reply: oneshot::channel().0 });
-    let settle = Settle { lease, attempt: attempt(Outcome::Ack), next: Next::Done, effects };
+    let (attempt, next) = (attempt(Outcome::Ack), Next::Done);
+    let settle = Settle { lease, attempt, next, effects, _held: None };
     let (appends, again, settles) = (vec![append], vec![again], vec![settle]);
     let mut batch = Batch { appends, again, settles, ..Batch::default() };
     batch.leave_bodies();
     drop(batch);
     assert_eq!(files(&store.path("bodies")).len(), 4);
+}
+
+#[tokio::test]
+async fn while_settlements_hold_much_memory_no_attempt_begins() {
+    const MIBS: usize = 65;
+    let store = Store::new();
+    store.append_many(MIBS).await;
+    store.break_disk();
+    assert!(store.ledger.room_to_settle().now_or_never().is_some());
+    for _ in 0..MIBS {
+        let reply = Reply { status: 200, headers: Vec::new(), body: vec![0; 1 << 20] };
+        let attempt = attempt(Outcome::Reply(reply));
+        store.ledger.settle(store.lease().await, attempt, Next::Done);
+    }
+    assert!(store.ledger.room_to_settle().now_or_never().is_none());
+    store.mend_disk();
+    soon("room", store.ledger.room_to_settle()).await;
+    store.until("done", MIBS as i64).await;
 }

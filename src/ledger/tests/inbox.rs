@@ -35,7 +35,7 @@ fn lease(delivery: i64) -> Lease {
 
 fn settle(delivery: i64) -> Settle {
     let (attempt, next) = (attempt(Outcome::Ack), Next::Done);
-    Settle { lease: lease(delivery), attempt, next, effects: None }
+    Settle { lease: lease(delivery), attempt, next, effects: None, _held: None }
 }
 
 /// What is worth a commit now.
