@@ -100,6 +100,10 @@ impl Attempts {
     async fn run(&self, slot: Slot, work: Work) -> (Ended, bool) {
         match self.before(&work).await {
             None => (Ended::Unavailable, false),
+            // What is certain to be refused spends no attempt.
+            Some(Before::Nothing) if !self.outbox.ledger.has_room(&work.event, &work.others) => {
+                (Ended::Unavailable, false)
+            }
             Some(Before::Nothing) => {
                 let id = self.outbox.ledger.new_id(&work.event);
                 (self.attempt(slot, id, None, work).await, false)

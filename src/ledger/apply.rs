@@ -9,7 +9,7 @@ use super::routes::{Moved, Routes};
 use super::schema::{self, ORDINAL_BITS};
 use super::{Again, Append, Attempt, Sameness, Settle, Settled, Target, order};
 use crate::clock::millis;
-use crate::delivery::{Full, Next, Outcome, Reply, State};
+use crate::delivery::{Next, Outcome, Reply, State};
 use crate::event::Headers;
 
 /// Why a delivery is dead that no attempt was made of.
@@ -25,15 +25,14 @@ pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
 /// Which of an event's routes have room for it.
 pub fn room(append: &Append, routes: &Routes, moved: &Moved) -> Vec<bool> {
     let has_room = |target: &Target| {
-        let (events, bytes) = routes.unsettled(&target.route, moved);
-        target.backlog.has_room(events, bytes, append.size())
+        target.has_room(routes.unsettled(&target.route, moved), append.size())
     };
     append.targets.iter().map(has_room).collect()
 }
 
 /// Whether one of an event's routes that has no room asks its sender to come again.
 pub fn is_refused(append: &Append, room: &[bool]) -> bool {
-    let refuses = |(target, room): (&Target, &bool)| !room && target.backlog.full == Full::Refuse;
+    let refuses = |(target, room): (&Target, &bool)| !room && target.refuses();
     append.targets.iter().zip(room).any(refuses)
 }
 

@@ -68,8 +68,8 @@ pub use outside::OutsideError;
 pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, RouteRow, SyncDelivery};
 pub use replay::{LastReplay, Replayed};
 pub use retain::Retention;
-use routes::Holds;
 pub use routes::Rule;
+use routes::{Holds, Unsettled};
 pub use schema::SchemaError;
 pub use search::{Filter, Page};
 use spool::Spool;
@@ -134,6 +134,7 @@ struct Shared {
     next_seq: AtomicU64,
     leases: Receiver<Lease>,
     holds: Arc<ArcSwap<Holds>>,
+    unsettled: Unsettled,
     health: Arc<Health>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -172,6 +173,7 @@ impl Ledger {
             next_seq: AtomicU64::new(facts.next_seq),
             leases,
             holds: facts.holds,
+            unsettled: facts.unsettled,
             health: facts.health,
             writer: Mutex::new(Some(thread)),
         };
@@ -240,6 +242,15 @@ impl Ledger {
         let append = Append { id, event, body, same, settled, targets, reply: Some(reply) };
         self.shared.inbox.append(append)?;
         durable.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
+    /// Whether none of these routes would refuse the event, as far as is known before it is its
+    /// turn.
+    pub fn has_room(&self, event: &Event, targets: &[Target]) -> bool {
+        let fits = |target: &Target| {
+            target.has_room(self.shared.unsettled.of(&target.route), work::size(event))
+        };
+        targets.iter().all(|target| !target.refuses() || fits(target))
     }
 
     /// The first event of that sameness, if it came in within the window before `now`.

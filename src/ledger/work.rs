@@ -13,7 +13,7 @@ use super::order::Order;
 use super::queue::Row;
 use super::routes::Rule;
 use super::schema::ORDINAL_BITS;
-use crate::delivery::{Backlog, Next, Outcome};
+use crate::delivery::{Backlog, Full, Next, Outcome};
 use crate::effects::Changes;
 use crate::event::{Event, EventId};
 
@@ -43,6 +43,18 @@ pub struct Target {
     pub order: Option<Order>,
     /// How many of them may wait.
     pub backlog: Backlog,
+}
+
+impl Target {
+    /// Whether an event of so many bytes may come to these unsettled ones and their bytes.
+    pub fn has_room(&self, (events, bytes): (i64, i64), more: i64) -> bool {
+        self.backlog.has_room(events, bytes, more)
+    }
+
+    /// Whether a sender is asked to come again where there is no room.
+    pub fn refuses(&self) -> bool {
+        self.backlog.full == Full::Refuse
+    }
 }
 
 /// An event is durable.
@@ -138,11 +150,16 @@ impl Append {
         self.bytes() + self.event.body().len()
     }
 
-    /// Bytes of the event itself, which it counts for in a backlog.
+    /// What it counts for in a backlog.
     pub fn size(&self) -> i64 {
-        let bytes = self.event.headers().as_bytes().len() + self.event.body().len();
-        i64::try_from(bytes).unwrap_or(i64::MAX)
+        size(&self.event)
     }
+}
+
+/// Bytes of an event, which it counts for in a backlog.
+pub fn size(event: &Event) -> i64 {
+    let bytes = event.headers().as_bytes().len() + event.body().len();
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// A due delivery, taken for one attempt. It is pending in the ledger until it is settled.

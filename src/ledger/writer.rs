@@ -23,7 +23,7 @@ use super::inbox::{Batch, Inbox};
 use super::leases::{Leases, Out};
 use super::queue::{self, Row};
 use super::retain::{Removal, Removed};
-use super::routes::{Holds, Moved, Routes};
+use super::routes::{Holds, Moved, Routes, Unsettled};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
@@ -51,6 +51,8 @@ pub struct Facts {
     pub holds: Arc<ArcSwap<Holds>>,
     /// The deliveries that are out for an attempt.
     pub out: Out,
+    /// What of each route is not settled.
+    pub unsettled: Unsettled,
     /// Whether it takes events, kept up to date by the writer.
     pub health: Arc<Health>,
 }
@@ -121,7 +123,8 @@ pub fn open(
     writer.look_at_all();
     writer.hold();
     writer.show();
-    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, holds, out, health }))
+    let unsettled = writer.routes.all_unsettled();
+    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, holds, out, unsettled, health }))
 }
 
 /// A clock that was set back while nobody looked would make what waits wait longer: its stamps go

@@ -139,6 +139,16 @@ fn where_more_is_dead_it_is_answered_and_kept() {
 }
 
 #[test]
+fn no_attempt_is_made_for_a_sender_who_is_refused_for_another_route() {
+    let full = "[[routes]]\nname = \"full\"\nsource = \"s\"\nhandler = \"h\"\npaused = true\nbacklog = { events = 1 }\n";
+    let yard = Yard::start(&(routes(&["h"], "mode = \"sync\"") + full), &[("h", &wat::ack())]);
+    assert_eq!(yard.post_for("h").status, 200);
+    assert_eq!(yard.post_for("h").status, 503);
+    let attempts = r#"hookyard_attempts_total{outcome="ack",route="h"}"#;
+    assert_eq!(yard.metric(attempts), 1.0);
+}
+
+#[test]
 fn a_slow_route_with_a_backlog_starves_no_other() {
     /// More than are out for attempts at once.
     const MANY: usize = 1_500;
