@@ -155,11 +155,9 @@ impl Ended {
     }
 }
 
-/// Whether a request may be an event or a handshake of the source, as far as its head says.
 fn takes<B>(source: &Source, request: &Request<B>) -> bool {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let (method, headers) = (request.method(), request.headers());
-    method == Method::POST || source.handshakes.may_be(method, headers, target)
+    source.takes(request.method(), request.headers(), target)
 }
 
 impl Ingress {
