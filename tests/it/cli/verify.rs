@@ -125,7 +125,7 @@ fn what_is_signed_right_and_would_not_be_taken_is_not_verified() {
     let yard = yard();
     let whole = String::from_utf8(hotglue("hush two", BODY).bytes("")).unwrap();
     let longer = format!("content-length: {}", BODY.len() + 1);
-    let large = hotglue("hush two", &format!("{BODY:<65}")).bytes("");
+    let large = hotglue("hush two", format!("{BODY:<65}")).bytes("");
     for (captured, check) in [
         (whole.replacen("/hooks/hotglue", "/hooks/hotglu", 1), "path"),
         (whole.replacen("POST", "PUT", 1), "method"),
