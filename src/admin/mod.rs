@@ -6,6 +6,7 @@ mod handover;
 mod openapi;
 mod query;
 mod questions;
+mod replay;
 mod routes;
 mod show;
 mod sources;
@@ -72,7 +73,10 @@ impl Admin {
         }
         match (path, &head.method) {
             (RELOAD, &Method::POST) => return self.reload().await,
-            (RELOAD, _) => return not_allowed("POST"),
+            (replay::REPLAY, &Method::POST) => {
+                return self.replay(head.uri.query().unwrap_or_default()).await;
+            }
+            (RELOAD | replay::REPLAY, _) => return not_allowed("POST"),
             (path, method) if let Some((name, paused)) = routes::asked(path) => {
                 return match *method {
                     Method::POST => self.pause(name, paused).await,
@@ -149,6 +153,14 @@ fn not_allowed(allowed: &'static str) -> Answer {
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
+}
+
+/// As [`blocking`], for what is no answer yet.
+async fn blocking_value<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, NoAnswer> + Send + 'static,
+) -> Result<T, NoAnswer> {
+    let broke = |_| NoAnswer::new(StatusCode::INTERNAL_SERVER_ERROR, "the request broke");
+    tokio::task::spawn_blocking(read).await.map_err(broke)?
 }
 
 /// Runs what reads the disk away from the thread that owns the sockets.

@@ -13,20 +13,26 @@ const UNROUTED: &str = "unrouted";
 
 /// Reads the query of a list of events; the error says what is wrong with it.
 pub fn filter(query: &str) -> Result<Filter, String> {
+    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    filter_of(pairs.iter().map(|(name, value)| (&**name, &**value)))
+}
+
+/// Reads the parameters of a list of events.
+pub fn filter_of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Filter, String> {
     let mut filter = Filter { limit: PAGE, ..Filter::default() };
     let (mut since, mut until) = (0, u64::MAX);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            "source" => filter.source = Some(value.into_owned()),
-            "type" => filter.kind = Some(value.into_owned()),
-            "route" => filter.route = Some(value.into_owned()),
-            "cause" => filter.cause = Some(value.into_owned()),
+    for (name, value) in pairs {
+        match name {
+            "source" => filter.source = Some(value.to_owned()),
+            "type" => filter.kind = Some(value.to_owned()),
+            "route" => filter.route = Some(value.to_owned()),
+            "cause" => filter.cause = Some(value.to_owned()),
             "state" if value == UNROUTED => filter.state = Some(None),
-            "state" => filter.state = Some(Some(state(&value)?)),
-            "since" => since = time(&name, &value)?,
-            "until" => until = time(&name, &value)?,
-            "cursor" => filter.before = Some(number(&name, &value)?),
-            "limit" => filter.limit = limit(number(&name, &value)?)?,
+            "state" => filter.state = Some(Some(state(value)?)),
+            "since" => since = time(name, value)?,
+            "until" => until = time(name, value)?,
+            "cursor" => filter.before = Some(number(name, value)?),
+            "limit" => filter.limit = limit(number(name, value)?)?,
             _ => return Err(format!("unknown parameter `{name}`")),
         }
     }

@@ -39,7 +39,7 @@ pub struct NoAnswer {
 }
 
 impl NoAnswer {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 }

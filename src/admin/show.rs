@@ -89,6 +89,9 @@ pub fn show_delivery(delivery: &DeliveryRow, routes: &Table) -> Value {
         "state": delivery.state.name(),
         "due_at": delivery.due_at.filter(|at| *at > 0).map(rfc3339),
         "cause": delivery.cause,
+        "replay": delivery.replay.as_ref().map(|replay| {
+            json!({ "at": rfc3339(replay.at), "of": replay.origin })
+        }),
         "attempts": attempts,
     })
 }

@@ -15,6 +15,7 @@ mod log;
 mod pinned;
 mod plugins;
 mod presets;
+mod replay;
 mod samples;
 mod schema;
 mod send;
@@ -67,6 +68,7 @@ enum Verb {
     Presets(presets::Args),
     Verify(verify::Args),
     Events(events::Args),
+    Replay(replay::Args),
     Schema(schema::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -86,6 +88,7 @@ pub fn run() -> ExitCode {
         Verb::Presets(args) => presets::run(&config, &args),
         Verb::Verify(args) => verify::run(&config, &args),
         Verb::Events(args) => events::run(&config, &args),
+        Verb::Replay(args) => replay::run(&config, &args),
         Verb::Schema(_) => Ok(schema::run()),
         Verb::Completions(args) => Ok(generate::completions(Cli::command(), &args)),
         Verb::Man(args) => generate::man(Cli::command(), &args).map_err(Failed::from),

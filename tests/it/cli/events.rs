@@ -241,7 +241,11 @@ fn dead_letters_are_grouped_by_route_and_cause() {
     let shown = yard.asks(&["dead"]).out;
     assert!(shown.contains("COUNT  ROUTE   CAUSE"), "{shown}");
     assert!(shown.contains("3      orders  no such customer: …"), "{shown}");
-    assert!(shown.ends_with(&format!("\nhookyard events why {}\n", ids[2])), "{shown}");
+    let commands = format!(
+        "\nhookyard events why {}\nhookyard replay --route 'orders' --cause 'no such customer: …' --dry-run\n",
+        ids[2]
+    );
+    assert!(shown.ends_with(&commands), "{shown}");
 }
 
 #[test]
