@@ -207,11 +207,8 @@ impl Dispatch {
 
     /// Tells the log and the metrics what became of an attempt. A damaged event has no id.
     fn tell(&self, id: Option<EventId>, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
+        self.outbox.count(route, attempt, next);
         let Attempt { outcome, duration, .. } = attempt;
-        let metrics = &self.outbox.metrics;
-        metrics.attempts.with_label_values(&[route, outcome.name()]).inc();
-        metrics.attempt_duration.with_label_values(&[route]).observe(duration.as_secs_f64());
-        metrics.settled.with_label_values(&[route, next.state().name()]).inc();
         let (attempt, took, outcome_name) = (n, millis(*duration), outcome.name());
         let error = outcome.error();
         let (error, event) = (error.as_deref(), id.map(display));

@@ -24,9 +24,8 @@ pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
 
 /// Which of an event's routes have room for it.
 pub fn room(append: &Append, routes: &Routes, moved: &Moved) -> Vec<bool> {
-    let has_room = |target: &Target| {
-        target.has_room(routes.unsettled(&target.route, moved), append.size())
-    };
+    let has_room =
+        |target: &Target| target.has_room(routes.unsettled(&target.route, moved), append.size());
     append.targets.iter().map(has_room).collect()
 }
 
@@ -133,7 +132,7 @@ pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
 /// Settles a delivery that was just taken out of the queue. It is due again, or the one that waited
 /// for it is due.
 pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<()> {
-    let Settle { lease, attempt, next, effects: _ } = settle;
+    let Settle { lease, attempt, next, .. } = settle;
     let row = lease.row;
     let mut due_at = None;
     match *next {

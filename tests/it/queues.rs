@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::letters::{attempts, routes};
+use crate::letters::{attempts, order, routes};
 use crate::wat;
 use crate::yard::{Answer, Yard, wait};
 
@@ -140,12 +140,21 @@ fn where_more_is_dead_it_is_answered_and_kept() {
 
 #[test]
 fn no_attempt_is_made_for_a_sender_who_is_refused_for_another_route() {
-    let full = "[[routes]]\nname = \"full\"\nsource = \"s\"\nhandler = \"h\"\npaused = true\nbacklog = { events = 1 }\n";
-    let yard = Yard::start(&(routes(&["h"], "mode = \"sync\"") + full), &[("h", &wat::ack())]);
-    assert_eq!(yard.post_for("h").status, 200);
-    assert_eq!(yard.post_for("h").status, 503);
-    let attempts = r#"hookyard_attempts_total{outcome="ack",route="h"}"#;
-    assert_eq!(yard.metric(attempts), 1.0);
+    let full = "[[routes]]\nname = \"full\"\nsource = \"s\"\nevent = \"sync\"\nhandler = \"probe\"\n\
+        paused = true\nbacklog = { events = 1 }\n";
+    let sync = "[[routes]]\nname = \"sync\"\nsource = \"s\"\nevent = \"sync\"\nhandler = \"probe\"\n\
+        mode = \"sync\"\n";
+    let mut yard = Yard::new(&[&routes(&["probe"], ""), sync, full].concat());
+    yard.add_probe("probe");
+    yard.run();
+    let post =
+        |says: &str| yard.post("/hooks/s", &[("x-for", "sync")], order("log", says).as_bytes());
+    assert_eq!(post("the first").status, 200);
+    assert_eq!(post("the second").status, 503);
+    // What was logged before is seen before this.
+    yard.send("probe", &order("log", "the third"));
+    wait("the third", || yard.log().contains("the third").then_some(()));
+    assert!(yard.log().contains("the first") && !yard.log().contains("the second"));
 }
 
 #[test]
