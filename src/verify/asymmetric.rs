@@ -147,8 +147,8 @@ pub(super) fn read(text: &[u8]) -> Vec<NamedKey> {
     if let Ok(info) = SubjectPublicKeyInfoDer::from_pem_slice(text) {
         return PublicKey::from_info(&info).map(unnamed).into_iter().collect();
     }
-    if let Ok(certificate) = CertificateDer::from_pem_slice(text) {
-        return PublicKey::from_certificate(&certificate).map(unnamed).into_iter().collect();
+    if let Some(key) = certified(text) {
+        return vec![key];
     }
     let single = || match serde_json::from_slice::<Enveloped<'_>>(text) {
         Ok(enveloped) => vec![enveloped.key],
@@ -156,6 +156,12 @@ pub(super) fn read(text: &[u8]) -> Vec<NamedKey> {
     };
     let keys = serde_json::from_slice::<JwkSet<'_>>(text).map_or_else(|_| single(), |set| set.keys);
     keys.into_iter().take(KEYS).filter_map(named).collect()
+}
+
+/// The key that a certificate in PEM is about; nothing else holds one.
+pub(super) fn certified(pem: &[u8]) -> Option<NamedKey> {
+    let certificate = CertificateDer::from_pem_slice(pem).ok()?;
+    PublicKey::from_certificate(&certificate).map(unnamed)
 }
 
 fn unnamed(key: PublicKey) -> NamedKey {

@@ -64,6 +64,13 @@ pub(super) fn is_host(host: &str) -> bool {
     region.is_some_and(|region| region.len() >= 3 && region.bytes().all(is_plain))
 }
 
+/// Where Amazon keeps its certificates on such a host: `/SimpleNotificationService-0123….pem`.
+pub(super) fn is_certificate(path: &str) -> bool {
+    let name = path.strip_prefix("/SimpleNotificationService-");
+    let name = name.and_then(|rest| rest.strip_suffix(".pem"));
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 fn read(request: &Request) -> Option<Message> {
     serde_json::from_slice(&request.body).ok()
 }
