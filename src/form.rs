@@ -35,10 +35,7 @@ impl<'a> Form<'a> {
         if !named.eq_ignore_ascii_case(MULTIPART) {
             return None;
         }
-        let boundary = parameters.find_map(|parameter| {
-            let (name, value) = parameter.split_at_checked(b"boundary=".len())?;
-            name.eq_ignore_ascii_case(b"boundary=").then_some(unquoted(value))
-        })?;
+        let boundary = parameters.find_map(|parameter| parameter_of(parameter, b"boundary="))?;
         let fits = (1..=BOUNDARY_BYTES).contains(&boundary.len());
         fits.then(|| Self::Multipart { body, delimiter: [b"\r\n--", boundary].concat() })
     }
@@ -52,6 +49,12 @@ impl<'a> Form<'a> {
         };
         pairs.into_iter().flatten().chain(parts.into_iter().flatten())
     }
+}
+
+/// The value of a parameter whose name, with its `=`, is that in any case.
+fn parameter_of<'a>(parameter: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (found, value) = parameter.split_at_checked(name.len())?;
+    found.eq_ignore_ascii_case(name).then_some(unquoted(value))
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
@@ -100,8 +103,8 @@ fn name(head: &[u8]) -> Option<Cow<'_, str>> {
         field.eq_ignore_ascii_case(FIELD).then_some(value)
     })?;
     let mut parameters = disposition.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-    let name = parameters.find_map(|parameter| parameter.strip_prefix(b"name="))?;
-    Some(String::from_utf8_lossy(unquoted(name)))
+    let name = parameters.find_map(|parameter| parameter_of(parameter, b"name="))?;
+    Some(String::from_utf8_lossy(name))
 }
 
 fn after<'a>(text: &'a [u8], what: &[u8]) -> Option<&'a [u8]> {
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn the_parts_of_a_multipart_form_are_fields() {
         let body = "--x\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n{\"a\":\r\n1}\r\n\
-                    --x\r\ncontent-type: text/plain\r\ncontent-disposition: form-data; name=b\r\n\r\n\r\n\
+                    --x\r\ncontent-type: text/plain\r\ncontent-disposition: form-data; Name=b\r\n\r\n\r\n\
                     --x\r\nContent-Type: text/plain\r\n\r\nno name\r\n--x--\r\n";
         let expected = pairs(&[("json", "{\"a\":\r\n1}"), ("b", "")]);
         for content_type in

@@ -18,12 +18,11 @@ const BODY_HASH: &str = "bodySHA256";
 /// query.
 pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusal> {
     let head = Head { headers: &request.headers, target: &request.target };
-    let fields = form::fields(request)?.unwrap_or_default();
-    // A form without fields adds nothing to what is signed: then the hash must vouch for it.
-    if fields.is_empty() {
+    let signed = unique(form::fields(request)?.unwrap_or_default());
+    // What adds nothing to what is signed, the hash must vouch for: also a form that is `=`.
+    if signed.is_empty() {
         check_hash(head, &request.body)?;
     }
-    let signed = unique(fields);
     let contents = urls(public_url, head.query_suffix());
     Ok(Claim {
         contents: contents.into_iter().map(|url| (url + &signed).into_bytes()).collect(),

@@ -1,6 +1,7 @@
 //! The rules of verification, one test each, and published vectors.
 
 mod aliases;
+mod forms;
 mod fuzz;
 mod keys;
 mod pitfalls;
