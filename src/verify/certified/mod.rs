@@ -12,6 +12,7 @@ use super::named::named;
 use super::with::With;
 use super::{Refusal, Request, SpecError};
 use http::Uri;
+use std::fmt;
 use std::slice::from_ref;
 use tokio_rustls::rustls::pki_types::TrustAnchor;
 
@@ -34,7 +35,6 @@ impl Certifier {
 }
 
 /// A checked scheme of that kind.
-#[derive(Debug)]
 pub struct Certified {
     certifier: Certifier,
     /// PayPal's id of the webhook, or the topics of SNS: whom the request must be for.
@@ -44,6 +44,15 @@ pub struct Certified {
     /// The certificate, where the operator has it; then none is fetched.
     pinned: Option<NamedKey>,
     store: Store,
+}
+
+impl fmt::Debug for Certified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certified")
+            .field("certifier", &self.certifier)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a request says of itself.

@@ -4,6 +4,7 @@ use super::super::asymmetric::Signing;
 use crate::verify::named::named;
 use crate::verify::{Encoding, SecretForm};
 use serde_json::Value;
+use std::fmt;
 
 named! {
     /// The algorithm (RFC 7518, RFC 8037): fixed by the scheme, never taken from the token.
@@ -63,14 +64,20 @@ pub struct BodyHash {
     pub optional_without_body: bool,
 }
 
-/// Where keys are fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where keys are fetched. Its `Debug` shows nothing: a filled gap may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeysAt {
     /// An https URL.
     pub url: String,
     /// What is posted to it, for a key of its own for each name, which `{kid}` stands for; without,
     /// all keys are at the URL.
     pub post: Option<String>,
+}
+
+impl fmt::Debug for KeysAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeysAt").finish_non_exhaustive()
+    }
 }
 
 impl Alg {
