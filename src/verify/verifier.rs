@@ -9,7 +9,8 @@ use super::jws::{self, Jws};
 use super::signed::{Keyring, Signed};
 use super::token::{Token, Tokens};
 use super::trace::{self, Step};
-use super::{Refusal, Request, Scheme, Secret, SecretError, Unsignable};
+use super::{Location, Refusal, Request, Scheme, Secret, SecretError, Unsignable};
+use crate::pointer::Pointer;
 use http::{HeaderMap, HeaderName};
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::TrustAnchor;
@@ -331,23 +332,29 @@ impl Verifier {
         names.into_iter()
     }
 
-    /// Whether a verified request's header of that name is what the sender signed.
+    /// Whether what stands at that place of a verified request is what the sender signed.
     #[must_use]
-    pub fn covers_header(&self, name: &HeaderName) -> bool {
+    pub fn covers(&self, place: &Location) -> bool {
+        match place {
+            Location::Header(name) => self.covers_header(name),
+            Location::Pointer(pointer) => self.covers_pointer(pointer),
+            Location::Joined(parts) => parts.iter().all(|part| self.covers(part)),
+        }
+    }
+
+    fn covers_header(&self, name: &HeaderName) -> bool {
         match &self.0 {
             Bound::Signed(signed, _) => signed.covers_header(name),
             _ => false,
         }
     }
 
-    /// Whether a verified request's body is what the sender signed.
-    #[must_use]
-    pub fn covers_body(&self) -> bool {
+    fn covers_pointer(&self, pointer: &Pointer) -> bool {
         match &self.0 {
             Bound::Signed(signed, _) => signed.covers_body(),
             Bound::Jws(jws, _) => jws.covers_body(),
-            Bound::Coded(coded, _) => coded.covers_body(),
-            Bound::Certified(certified) => certified.covers_body(),
+            Bound::Coded(coded, _) => coded.covers(pointer),
+            Bound::Certified(certified) => certified.covers(pointer),
             Bound::Token(..) | Bound::Unsigned => false,
         }
     }

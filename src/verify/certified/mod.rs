@@ -11,6 +11,7 @@ use super::head::Head;
 use super::named::named;
 use super::with::With;
 use super::{Refusal, Request, SpecError};
+use crate::pointer::Pointer;
 use http::Uri;
 use std::fmt;
 use std::slice::from_ref;
@@ -147,9 +148,10 @@ impl Certified {
         Some(Want { url, post: None })
     }
 
-    pub(super) fn covers_body(&self) -> bool {
+    /// Whether what stands at that place of the body is signed.
+    pub(super) fn covers(&self, pointer: &Pointer) -> bool {
         match self.certifier {
-            Certifier::AwsSns => true,
+            Certifier::AwsSns => sns::covers(pointer),
             // A checksum is signed, and another body with the same one is soon found.
             Certifier::Paypal => false,
         }

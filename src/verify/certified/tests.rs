@@ -1,6 +1,8 @@
 //! Where certificates may be, and what is one.
 
 use super::*;
+use http::{HeaderMap, Method};
+use serde_json::json;
 
 fn certified(certifier: Certifier, more: &[(&str, &str)]) -> Result<Certified, SpecError> {
     let mut with = With::default();
@@ -65,5 +67,30 @@ fn a_bare_public_key_is_no_certificate() {
         assert_eq!(fetching.keys(key.as_bytes(), &[], 0), []);
         let pinned = certified(certifier, &[("certificate", key)]);
         assert_eq!(pinned.unwrap_err().field, "with.certificate");
+    }
+}
+
+#[test]
+fn only_the_message_of_a_notification_has_lines() {
+    const SUBJECT: &str = "m\nSubject\ns";
+    let claim = |field: &str, value: &str| {
+        let mut message = json!({
+            "Type": "Notification", "MessageId": "m", "TopicArn": "t", "Message": "hi",
+            "Timestamp": "2023-11-14T22:13:20Z", "Signature": "AA==", "SignatureVersion": "2",
+            "SigningCertURL": "https://sns.us-east-1.amazonaws.com/x.pem",
+        });
+        message[field] = value.into();
+        let request = Request {
+            method: Method::POST,
+            target: "/".to_owned(),
+            headers: HeaderMap::new(),
+            body: message.to_string().into(),
+            peer: [127, 0, 0, 1].into(),
+        };
+        sns::claim(&request, &["t".to_owned()], 1_700_000_000_000).map(drop)
+    };
+    assert_eq!(claim("Message", SUBJECT), Ok(()));
+    for field in ["MessageId", "Subject"] {
+        assert_eq!(claim(field, SUBJECT), Err(Refusal::WrongValue(field.to_owned())));
     }
 }

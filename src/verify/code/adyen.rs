@@ -3,6 +3,7 @@
 //! signature stands in the body, one for each item of the batch.
 
 use super::Claim;
+use crate::pointer::Pointer;
 use crate::verify::{Encoding, Refusal, Request};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -119,6 +120,24 @@ fn claim(item: &Item<'_>) -> Result<Claim, Refusal> {
         contents: vec![content(item)?.into_bytes()],
         signatures: vec![signature.ok_or(Refusal::MalformedSignature)?],
     })
+}
+
+/// Whether what stands there is signed. Of an item that comes alone nothing is said to be: a batch
+/// may hold the same names beside its items.
+pub(super) fn covers(pointer: &Pointer) -> bool {
+    const SIGNED: [&str; 8] = [
+        "pspReference",
+        "originalReference",
+        "merchantAccountCode",
+        "merchantReference",
+        "amount/value",
+        "amount/currency",
+        "eventCode",
+        "success",
+    ];
+    let item = pointer.as_str().strip_prefix("/notificationItems/");
+    let inside = item.and_then(|item| item.split_once("/NotificationRequestItem/"));
+    inside.is_some_and(|(index, field)| !index.contains('/') && SIGNED.contains(&field))
 }
 
 fn content(item: &Item<'_>) -> Result<String, Refusal> {

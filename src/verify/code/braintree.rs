@@ -2,10 +2,16 @@
 //! libraries. The event is base64 of XML in a form's field.
 
 use super::{Claim, form};
+use crate::pointer::Pointer;
 use crate::verify::{Encoding, Refusal, Request};
 
 /// Signatures that are looked at.
 const SIGNATURES: usize = 32;
+
+/// Whether what stands there is signed: of the form, one field is.
+pub(super) fn covers(pointer: &Pointer) -> bool {
+    pointer.as_str() == "/bt_payload"
+}
 
 /// Any of the signatures, each behind the public key that it goes with, fits the payload as it
 /// stands in the form, or with a line break behind it.

@@ -17,6 +17,7 @@ use super::head::Head;
 use super::named::named;
 use super::trace::{self, Step};
 use super::{Refusal, Request, Secret, SecretEncoding, SecretError, SecretForm, SpecError, Window};
+use crate::pointer::Pointer;
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderName;
 use sha1::{Digest as _, Sha1};
@@ -146,9 +147,17 @@ impl Coded {
         secret.map(|secret| self.code.tag(secret.key(), text))
     }
 
-    /// Whether what stands in the body, where types and ids are looked for, is signed.
-    pub(super) fn covers_body(&self) -> bool {
-        !matches!(self.code, Code::PlivoV2 | Code::DropboxSign)
+    /// Whether what stands at that place of the body is signed. Of a form, names and values are
+    /// signed behind each other, so that one may end anywhere, and the next begin there.
+    pub(super) fn covers(&self, pointer: &Pointer) -> bool {
+        match self.code {
+            Code::Contentful => true,
+            Code::AdyenStandard => adyen::covers(pointer),
+            Code::Braintree => braintree::covers(pointer),
+            Code::DropboxSign | Code::Mandrill | Code::Plivo | Code::PlivoV2 | Code::Twilio => {
+                false
+            }
+        }
     }
 
     /// The names of the headers that hold signatures.

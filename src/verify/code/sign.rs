@@ -5,8 +5,8 @@ use crate::verify::place::set_header;
 use crate::verify::{Encoding, Refusal, Request, Secret, Unsignable};
 use bytes::Bytes;
 use form_urlencoded::Serializer;
-use http::header::CONTENT_TYPE;
 use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");

@@ -95,7 +95,18 @@ impl Content {
         })
     }
 
+    /// Whether the body cannot change without the text. A checksum says less: a body with the same
+    /// one is soon found.
     pub fn covers_body(&self) -> bool {
+        let is_covered = |part: &Part| match part {
+            Part::Body(transform) => *transform != BodyTransform::Crc32Dec,
+            _ => false,
+        };
+        self.0.iter().any(is_covered)
+    }
+
+    /// Whether the text is made of the body, in whatever way.
+    pub fn reads_body(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Body(_)))
     }
 

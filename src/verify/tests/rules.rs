@@ -218,7 +218,7 @@ fn an_unsigned_source_covers_nothing() {
     let verifier = Verifier::new(Scheme::Unsigned, vec![]).unwrap();
     assert_eq!(verifier.precheck(&HeaderMap::new(), "/"), Ok(()));
     assert_eq!(verifier.verify(request(&[], b""), NOW_MS).unwrap().secret_index(), None);
-    assert!(!verifier.covers_body() && !verifier.covers_header(&http::header::HOST));
+    assert!(!covers_body(&verifier) && !covers_header(&verifier, "host"));
     assert_eq!(verifier.signature_names().count(), 0);
 }
 
@@ -252,7 +252,7 @@ fn signature_and_timestamp_may_stand_in_the_body() {
     assert_eq!(verdict(&body("\"1600000000\"", &signed("1600000000tok"))), Err(Refusal::Stale));
     assert_eq!(verdict("{}"), Err(Refusal::MissingSignature));
     assert_eq!(verdict("{"), Err(Refusal::UnreadableBody));
-    assert!(!verifier(&spec).covers_body());
+    assert!(!covers_body(&verifier(&spec)));
 }
 
 #[test]
@@ -320,9 +320,9 @@ fn what_is_covered_is_what_is_signed() {
     let at = TimestampAt::Header("X-Time".into());
     let verifier =
         verifier(&with_layout(whole("", ""), "{header:X-Id}.{timestamp}", Some(timestamp(at))));
-    let covered = |name| verifier.covers_header(&HeaderName::from_static(name));
+    let covered = |name| covers_header(&verifier, name);
     assert!(covered("x-id") && covered("x-time"));
-    assert!(!covered("x-sig") && !covered("x-other") && !verifier.covers_body());
+    assert!(!covered("x-sig") && !covered("x-other") && !covers_body(&verifier));
     assert!(verifier.signature_names().eq(["x-sig"]));
 }
 
