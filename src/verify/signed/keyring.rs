@@ -121,7 +121,7 @@ impl Keyring {
     }
 
     /// A text under the secret that verified a request, or else under the first in force; `None`:
-    /// it is no shared secret.
+    /// it is no key that both sides sign with.
     pub(in crate::verify) fn prove(
         &self,
         text: &[u8],
@@ -133,8 +133,10 @@ impl Keyring {
             None => self.0.iter().find(|key| key.is_in_force(now_unix_ms)),
         }?;
         match &key.key {
-            Key::Shared(state) => Some(state.tag(&[Piece::Bytes(text.into())], &key.secret)),
-            Key::Public(_) => None,
+            Key::Shared(state) if state.has_key() => {
+                Some(state.tag(&[Piece::Bytes(text.into())], &key.secret))
+            }
+            Key::Shared(_) | Key::Public(_) => None,
         }
     }
 
@@ -196,6 +198,11 @@ impl State {
             Digest::Sha384 => Self::Sha384(Sha384::new()),
             Digest::Sha512 => Self::Sha512(Sha512::new()),
         }
+    }
+
+    /// Whether it has taken in a key: a plain digest has none.
+    fn has_key(&self) -> bool {
+        matches!(self, Self::HmacSha1(_) | Self::HmacSha256(_) | Self::HmacWide(_))
     }
 
     fn tag(&self, content: &[Piece<'_>], secret: &Secret) -> Vec<u8> {
