@@ -227,7 +227,7 @@ impl Verifier {
 
     fn store(&self) -> Option<&Store> {
         match &self.0 {
-            Bound::Jws(_, jws::Keys::Fetched(store)) => Some(store),
+            Bound::Jws(_, jws::Keys::Fetched(_, _, store)) => Some(store),
             Bound::Certified(certified) => Some(certified.store()),
             _ => None,
         }

@@ -5,10 +5,11 @@ mod sns;
 #[cfg(test)]
 mod tests;
 
-use super::asymmetric::{self, NamedKey, Signing};
+use super::asymmetric::{self, NamedKey};
 use super::fetched::{Look, Store, Want};
 use super::head::Head;
 use super::named::named;
+use super::public_key::Signing;
 use super::with::With;
 use super::{Refusal, Request, SpecError};
 use crate::pointer::Pointer;

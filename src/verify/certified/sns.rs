@@ -2,7 +2,7 @@
 
 use super::Claim;
 use crate::pointer::Pointer;
-use crate::verify::asymmetric::Signing;
+use crate::verify::public_key::Signing;
 use crate::verify::{Encoding, Refusal, Request};
 use serde::Deserialize;
 

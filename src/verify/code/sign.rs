@@ -2,6 +2,7 @@
 
 use super::{Code, Coded, contentful, form, plivo, twilio};
 use crate::verify::place::set_header;
+use crate::verify::secret::in_force;
 use crate::verify::{Encoding, Refusal, Request, Secret, Unsignable};
 use bytes::Bytes;
 use form_urlencoded::Serializer;
@@ -20,11 +21,10 @@ impl Coded {
         id: &str,
         now_unix_ms: i64,
     ) -> Result<(), Unsignable> {
-        let secret = secrets.iter().find(|secret| secret.window().contains(now_unix_ms));
-        let secret = secret.ok_or(Refusal::NoSecretInForce)?;
+        let secret = in_force(secrets, now_unix_ms, Secret::window)?;
         self.wrap(request, id, now_unix_ms)?;
         // What is signed is read from a request that has a signature, if not yet the right one.
-        self.write(request, &[vec![0; self.code.tag_bytes()]])?;
+        self.write(request, &[vec![0; self.code.digest().length()]])?;
         let claims = self.claims(request, now_unix_ms)?;
         let contents = claims.iter().filter_map(|claim| claim.contents.first());
         let tags: Vec<_> = contents.map(|text| self.code.tag(secret.key(), text)).collect();

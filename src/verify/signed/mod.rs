@@ -4,7 +4,6 @@ mod body;
 mod content;
 mod keyring;
 mod layout;
-mod public_key;
 mod signature;
 mod spec;
 mod timestamp;

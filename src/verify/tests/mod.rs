@@ -9,6 +9,7 @@ mod pitfalls;
 mod properties;
 mod rules;
 mod shapes;
+mod signed_tokens;
 mod signing;
 mod tokens;
 

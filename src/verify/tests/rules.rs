@@ -223,6 +223,28 @@ fn an_unsigned_source_covers_nothing() {
 }
 
 #[test]
+fn a_public_url_is_whole_and_without_a_query() {
+    let signed = with_layout(whole("", ""), "{url}", None);
+    let twilio = Spec::Code(code::Code::Twilio);
+    for spec in [Spec::Signed(Box::new(signed)), twilio] {
+        let problem = |public_url| {
+            let scheme = Scheme::new(&spec, &Givens { public_url, ..Givens::default() });
+            scheme.map(drop).map_err(|error| error.field)
+        };
+        let whole = ["https://h", "http://h:1/p"];
+        assert!(whole.iter().all(|url| problem(Some(url)) == Ok(())));
+        for bad in [None, Some(""), Some("https://"), Some("/p"), Some("ftp://h/p")]
+            .into_iter()
+            .chain(["https://h/p?a=1", "https://h/p?", "https://h#a"].map(Some))
+        {
+            assert_eq!(problem(bad), Err("public_url"), "{bad:?}");
+        }
+    }
+    let elsewhere = Spec::Code(code::Code::Contentful);
+    assert!(Scheme::new(&elsewhere, &Givens::default()).is_ok());
+}
+
+#[test]
 fn the_url_is_the_public_one_with_the_query_as_received() {
     let spec = with_layout(whole("", ""), "{method}{url}{body}", None);
     let verdict = |target: &str, content: &str| {
