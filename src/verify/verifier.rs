@@ -12,6 +12,7 @@ use super::trace::{self, Step};
 use super::{Location, Refusal, Request, Scheme, Secret, SecretError, Unsignable};
 use crate::pointer::Pointer;
 use http::{HeaderMap, HeaderName};
+use std::borrow::Cow;
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::TrustAnchor;
 
@@ -330,6 +331,19 @@ impl Verifier {
             Bound::Unsigned => Vec::new(),
         };
         names.into_iter()
+    }
+
+    /// What tells a verified request's body from others: where a signature fits one body in many
+    /// spellings (compressed anew, a form with its fields in another order), what is signed of it.
+    #[must_use]
+    pub fn signed_body<'a>(&self, request: &'a Request) -> Cow<'a, [u8]> {
+        let signed = match &self.0 {
+            Bound::Signed(signed, _) => signed.body(request),
+            Bound::Coded(coded, _) => coded.body(request),
+            _ => Ok(Cow::Borrowed(&*request.body)),
+        };
+        // What was verified can be read.
+        signed.unwrap_or(Cow::Borrowed(&request.body))
     }
 
     /// Whether what stands at that place of a verified request is what the sender signed.

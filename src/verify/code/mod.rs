@@ -25,6 +25,7 @@ use crate::pointer::Pointer;
 use http::HeaderName;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
+use std::borrow::Cow;
 use std::slice::from_ref;
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -157,6 +158,18 @@ impl Coded {
                 false
             }
         }
+    }
+
+    /// What is signed of the body; all of it where that would not tell an event from others.
+    pub(super) fn body<'a>(&self, request: &'a Request) -> Result<Cow<'a, [u8]>, Refusal> {
+        let text = match (self.code, form::fields(request)?) {
+            (Code::Braintree, Some(fields)) => braintree::payload(&fields)?.to_owned(),
+            (Code::Mandrill | Code::Plivo, Some(fields)) => form::sorted(fields),
+            (Code::Twilio, Some(fields)) => twilio::unique(fields),
+            _ => String::new(),
+        };
+        let is_part = !text.is_empty();
+        Ok(if is_part { Cow::Owned(text.into_bytes()) } else { Cow::Borrowed(&request.body) })
     }
 
     /// The names of the headers that hold signatures.

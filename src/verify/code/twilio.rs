@@ -45,8 +45,8 @@ fn check_hash(head: Head<'_>, body: &[u8]) -> Result<(), Refusal> {
     if bool::from(matches) { Ok(()) } else { Err(Refusal::Mismatch) }
 }
 
-/// A name with the same value twice counts once.
-fn unique(mut fields: Vec<Field<'_>>) -> String {
+/// What of a form is signed: a name with the same value twice counts once.
+pub(super) fn unique(mut fields: Vec<Field<'_>>) -> String {
     fields.sort();
     fields.dedup();
     form::sorted(fields)

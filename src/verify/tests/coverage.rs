@@ -56,3 +56,38 @@ fn an_id_is_signed_only_where_its_place_is() {
         assert_eq!(verifier_of(name).covers(&joined), name == "contentful", "{name} {pointer}");
     }
 }
+
+/// The same form, with its fields the other way round, written in other words, and one more.
+fn respelled(request: &Request, more: &str) -> Request {
+    let pairs: Vec<_> = form_urlencoded::parse(&request.body).collect();
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let fields = pairs.iter().rev().map(|(k, v)| format!("{}={}", escaped(k), escaped(v)));
+    let body = fields.chain([more.to_owned()]).collect::<Vec<_>>().join("&");
+    Request { body: body.into(), ..request.clone() }
+}
+
+#[test]
+fn a_form_in_another_spelling_is_the_same() {
+    for (name, more) in [("twilio", ""), ("plivo", ""), ("mandrill", ""), ("braintree", "x=1")] {
+        let verifier = verifier_of(name);
+        let mut first = request(&[], br#"{"a":"1 2","b":"3"}"#);
+        verifier.sign(&mut first, "id", NOW_MS).unwrap();
+        let second = respelled(&first, more);
+        assert_ne!(first.body, second.body);
+        assert_eq!(verifier.signed_body(&first), verifier.signed_body(&second), "{name}");
+        assert_eq!(check(&verifier, first, NOW_MS), Ok(0), "{name}");
+        assert_eq!(check(&verifier, second, NOW_MS), Ok(0), "{name}");
+    }
+}
+
+#[test]
+fn what_says_nothing_of_the_event_is_not_all_that_tells_it_from_others() {
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    for name in ["twilio", "plivo-v2", "dropbox-sign", "contentful", "adyen-standard"] {
+        let verifier = verifier_of(name);
+        for body in ["=", "&", "{}"] {
+            let request = request(&[form], body.as_bytes());
+            assert_eq!(&*verifier.signed_body(&request), body.as_bytes(), "{name}");
+        }
+    }
+}
