@@ -54,13 +54,13 @@ impl Store for BareLog {
         }
         record.extend(event.body());
         let (reply, durable) = oneshot::channel();
-        self.waiting.send(Operation::Append(record, reply)).ok().expect("a writer");
+        self.waiting.send(Operation::Append(record, reply)).expect("a writer");
         durable.await.expect("an answer");
     }
 
     fn consume(&self) {
         while self.due.recv_blocking().is_ok() {
-            self.waiting.send(Operation::Done).ok().expect("a writer");
+            self.waiting.send(Operation::Done).expect("a writer");
         }
     }
 
