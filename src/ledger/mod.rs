@@ -33,6 +33,7 @@ mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod told;
 mod work;
 mod writer;
 
