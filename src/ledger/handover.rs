@@ -1,6 +1,7 @@
 //! What is due leaves the writer: fresh deliveries from memory after their commit, others from the
 //! queue.
 
+use std::iter;
 use std::sync::Arc;
 
 use super::leases::{Handover, Wanted};
@@ -57,6 +58,19 @@ impl Writer {
         for row in leased {
             self.leases.queued(row.route, row.delivery);
             self.hand_over(row, None);
+        }
+    }
+
+    /// What waits for dispatch and is held now goes back to the queue.
+    pub(super) fn recall(&mut self) {
+        let waiting: Vec<Lease> = iter::from_fn(|| self.recalled.try_recv().ok()).collect();
+        for lease in waiting {
+            let Row { route, delivery, .. } = lease.row;
+            if self.routes.is_held(route) {
+                self.leases.end(route, delivery);
+            } else {
+                let _ended = self.to_dispatch.try_send(lease);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -67,6 +67,8 @@ pub struct Writer {
     pub(super) routes: Routes,
     pub(super) leases: Leases,
     pub(super) to_dispatch: Sender<Lease>,
+    /// The other end of it.
+    pub(super) recalled: Receiver<Lease>,
     pub(super) done: i64,
     pub(super) dead: i64,
     holds: Arc<ArcSwap<Holds>>,
@@ -85,7 +87,7 @@ pub fn open(
     options: &Options,
     stamps: Stamps,
     metrics: &Metrics,
-    to_dispatch: Sender<Lease>,
+    (to_dispatch, recalled): (Sender<Lease>, Receiver<Lease>),
     sweeper: Sweeper,
 ) -> Result<(Writer, Facts), SchemaError> {
     let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
@@ -110,6 +112,7 @@ pub fn open(
         seen: seen.clone(),
         leases: Leases::new(out.clone()),
         to_dispatch,
+        recalled,
         done: counts.0,
         dead: counts.1,
         holds: Arc::clone(&holds),
@@ -237,6 +240,7 @@ impl Writer {
         if self.routes.have_changed() {
             self.routes.iter().for_each(|(route, known)| self.leases.hold(route, known.is_held()));
             self.holds.store(Arc::new(self.routes.holds()));
+            self.recall();
         }
     }
 
