@@ -140,7 +140,13 @@ fn leads_to(address: SocketAddr, listener: SocketAddr, is_local: impl Fn(IpAddr)
 
 /// Whether an address is this machine's: whether a socket can have it.
 fn is_local(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+    may_be_local(UdpSocket::bind((address, 0)).map(drop))
+}
+
+/// Whether an address is to be taken for this machine's, by what came of binding a socket to it:
+/// unless the system says that it is not, since there may only be no socket left.
+fn may_be_local(bound: io::Result<()>) -> bool {
+    bound.map_or_else(|error| error.kind() != io::ErrorKind::AddrNotAvailable, |()| true)
 }
 
 #[cfg(test)]
@@ -180,6 +186,21 @@ mod tests {
             [("127.0.0.1", true), ("127.9.9.9", true), ("192.0.2.1", false), ("2001:db8::1", false)]
         {
             assert_eq!(is_local(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_asked_about_is_taken_for_this_machines() {
+        use rustix::io::Errno;
+        for (bound, expected) in [
+            (Ok(()), true),
+            (Err(Errno::ADDRNOTAVAIL), false),
+            (Err(Errno::MFILE), true),
+            (Err(Errno::NFILE), true),
+            (Err(Errno::NOBUFS), true),
+            (Err(Errno::ACCESS), true),
+        ] {
+            assert_eq!(may_be_local(bound.map_err(io::Error::from)), expected, "{bound:?}");
         }
     }
 }
