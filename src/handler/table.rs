@@ -134,13 +134,11 @@ async fn entry(
     })
 }
 
-/// The same handler, with the settings as they are now.
+/// The same handler, with the settings as they are now, except for the stack, which is its engine's.
 fn carried(handler: &Arc<Handler>, settings: &Settings) -> Arc<Handler> {
-    if handler.settings == *settings {
-        handler.clone()
-    } else {
-        Arc::new(handler.with(settings.clone()))
-    }
+    let mut settings = settings.clone();
+    settings.limits.stack = handler.settings.limits.stack;
+    if handler.settings == settings { handler.clone() } else { Arc::new(handler.with(settings)) }
 }
 
 fn stale(
