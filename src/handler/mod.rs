@@ -9,6 +9,7 @@ mod compile;
 mod egress;
 mod engine;
 mod feature;
+mod held;
 mod host;
 mod http;
 mod inspect;

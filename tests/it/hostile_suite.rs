@@ -104,7 +104,7 @@ fn called() -> Vec<Called> {
 }
 
 /// What a handler of a toolchain asks of the host, again and again, and how that ends.
-const STORMS: [(&str, &str, &str); 16] = [
+const STORMS: [(&str, &str, &str); 18] = [
     ("log", "limit", CPU),
     ("emit", "limit", CPU),
     ("open", "limit", "handles: the limit is 10000"),
@@ -119,6 +119,8 @@ const STORMS: [(&str, &str, &str); 16] = [
     ("sleep", "", ""),
     ("for-ever", "timeout", "no outcome within 2000 ms"),
     ("fields", "limit", "handles: the limit is 10000"),
+    ("hoard", "limit", "host memory: the limit is 16777216 bytes"),
+    ("bodies", "limit", "host memory: the limit is 16777216 bytes"),
     ("headers", "", ""),
     ("egress", "limit", CPU),
 ];
