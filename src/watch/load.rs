@@ -103,6 +103,11 @@ impl Loader {
         self.seen != *seen
     }
 
+    /// Whether something could not be loaded that may be loaded now.
+    pub fn wants_another_try(&self) -> bool {
+        self.shared.current.load().handlers.want_another_try()
+    }
+
     /// The folders of all files that matter.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         let parents = self.files.iter().filter_map(|file| file.parent());
