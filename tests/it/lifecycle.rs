@@ -2,12 +2,15 @@
 
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
 use crate::letters::{attempts, delivery, routes};
+use crate::remote::Remote;
 use crate::senders::Sending;
 use crate::yard::{Yard, probe, wait};
 
@@ -29,7 +32,43 @@ fn with_probe(server: &str) -> Yard {
     yard
 }
 
+/// What the remote answers.
+const ANSWER: &str = "answered at last";
+
+/// A remote whose answer is only its head until more is asked for.
+fn held() -> (Remote, impl Fn()) {
+    let (release, released) = channel();
+    let released = Arc::new(Mutex::new(released));
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", ANSWER.len());
+    let remote = Remote::with(head.into_bytes(), move |stream| {
+        if released.lock().unwrap().recv().is_ok() {
+            // Whoever asked may have gone.
+            let _gone = stream.write_all(ANSWER.as_bytes()).and_then(|()| stream.flush());
+        }
+    });
+    (remote, move || release.send(()).unwrap())
+}
+
+/// A yard with the probe, which may ask that remote.
+fn asking(remote: &Remote, server: &str) -> Yard {
+    let yard = with_probe(server);
+    let routes = routes(&["probe"], "timeout = \"5m\"");
+    let grant = format!("egress = [\"{}\"]\negress_private = [\"127.0.0.1/32\"]", remote.url());
+    yard.configure(&format!("{ONE_THREAD}{server}{routes}[handlers.probe]\n{grant}\n"));
+    yard.reload();
+    yard
+}
+
 impl Yard {
+    /// Has the probe ask the remote, and log the answer: back when the request is there.
+    fn has_it_ask(&self, remote: &Remote) -> String {
+        let request = json!({ "url": remote.url() }).to_string();
+        let order = json!({ "do": "send", "arg": request, "via": "log" }).to_string();
+        let event = self.send("probe", &order);
+        remote.next();
+        event
+    }
+
     /// Has the probe sleep, and log when it wakes up.
     fn sleep(&self, time: Duration) -> String {
         let ms = time.as_millis().to_string();
@@ -86,13 +125,14 @@ fn requests_in_flight_are_finished() {
 
 #[test]
 fn attempts_under_way_are_finished() {
-    let mut yard = with_probe("");
-    let event = yard.sleep(Duration::from_millis(500));
-    yard.begun();
+    let (remote, answer) = held();
+    let mut yard = asking(&remote, "");
+    let event = yard.has_it_ask(&remote);
     assert_eq!(yard.event(&event)["deliveries"][0]["attempts"], json!([]));
     yard.end("TERM");
+    answer();
     assert_eq!(yard.ended(), Some(0));
-    assert!(yard.log().contains("slept 500 ms"));
+    assert!(yard.log().contains(ANSWER));
     assert!(!yard.log().contains("attempts were cut off"));
     yard.run();
     let event = yard.event(&event);
@@ -101,13 +141,16 @@ fn attempts_under_way_are_finished() {
 
 #[test]
 fn attempts_that_take_too_long_to_end_are_cut_off_and_made_again() {
-    let mut yard = with_probe("drain_timeout = \"50ms\"\n");
-    let event = yard.sleep(Duration::from_millis(1_500));
-    yard.begun();
+    let (remote, answer) = held();
+    let mut yard = asking(&remote, "drain_timeout = \"50ms\"\n");
+    let event = yard.has_it_ask(&remote);
     yard.end("TERM");
     assert_eq!(yard.ended(), Some(0));
     assert!(yard.log().contains(r#""cut":1"#));
-    assert!(!yard.log().contains("slept"));
+    assert!(!yard.log().contains(ANSWER));
+    // To the attempt that was cut off, and to the one that is made again.
+    answer();
+    answer();
     yard.run();
     let event = yard.until(&event, "done");
     let [attempt] = attempts(&event) else { panic!("{event}") };
@@ -120,14 +163,12 @@ fn a_thread_full_of_attempts_ends_in_time_too() {
     for _ in 0..=A_THREAD {
         yard.sleep(Duration::from_secs(250));
     }
-    wait("all to be leased", || {
-        let leased = yard.metric("hookyard_deliveries{state=\"leased\"}");
-        (leased == A_THREAD as f64 + 1.0).then_some(())
-    });
+    let leased = "hookyard_deliveries{state=\"leased\"}";
+    yard.reads(leased, A_THREAD as f64 + 1.0);
     yard.end("TERM");
     assert_eq!(yard.ended(), Some(0));
     yard.run();
-    assert_eq!(yard.metric("hookyard_deliveries{state=\"done\"}"), 0.0);
+    yard.reads(leased, A_THREAD as f64 + 1.0);
 }
 
 #[test]
@@ -140,8 +181,7 @@ fn a_second_signal_ends_it_at_once() {
         yard.signal(second);
         assert_eq!(yard.ended(), Some(130));
         yard.run();
-        assert_eq!(attempts(&yard.event(&event)), [] as [Value; 0]);
-        assert_eq!(delivery(&yard.event(&event))["state"], "leased");
+        assert_eq!(attempts(&yard.until(&event, "leased")), [] as [Value; 0]);
     }
 }
 

@@ -70,18 +70,16 @@ fn a_failing_handler_is_tried_again_until_it_is_out_of_attempts() {
 
 #[test]
 fn a_handler_may_say_when_to_try_again_within_the_routes_limit() {
-    let later = r#"retry = { attempts = 2, first = "1ms", factor = 1, max = "300ms" }"#;
-    let plugins = [
-        ("later", &*wat::retry(Some(250), "")),
-        ("at-once", &*wat::retry(Some(0), "")),
-        ("next-month", &*wat::retry(Some(u32::MAX), "")),
-    ];
-    let yard = Yard::start(&routes(&["later", "at-once", "next-month"], later), &plugins);
-    for (handler, wait) in [("later", 250), ("at-once", 0), ("next-month", 300)] {
-        let event = yard.until(&yard.send(handler, "{}"), "dead");
+    let in_an_hour = r#"retry = { attempts = 2, first = "1h", factor = 1, max = "1h" }"#;
+    let soon = r#"retry = { attempts = 2, first = "1ms", factor = 1, max = "300ms" }"#;
+    for (after, retry, wait) in
+        [(0, in_an_hour, 0), (250, in_an_hour, 250), (250, soon, 250), (u32::MAX, soon, 300)]
+    {
+        let yard = Yard::start(&routes(&["h"], retry), &[("h", &wat::retry(Some(after), ""))]);
+        let event = yard.until(&yard.send("h", "{}"), "dead");
         let [first, second] = attempts(&event) else { panic!("{event}") };
         // Clocks round to a millisecond.
-        assert!(started_at(second) - started_at(first) >= wait - 2, "{event}");
+        assert!(started_at(second) - started_at(first) >= wait - 2, "{after}: {event}");
     }
 }
 

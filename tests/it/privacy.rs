@@ -1,11 +1,9 @@
 //! What must not be seen, where it must not be seen.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::senders::{Sending, hotglue};
-use crate::wat;
 use crate::yard::{self, Yard};
 
 /// A word that stands in every header and secret of these tests.
@@ -105,16 +103,5 @@ fn secrets_are_not_in_what_is_said_about_the_file() {
         assert_eq!(code, Some(1));
         assert!(said.contains("router.toml"), "{said}");
         assert!(!said.contains(HUSH), "{said}");
-    }
-}
-
-#[test]
-fn the_ledger_is_for_its_owner_alone() {
-    let yard = Yard::start(HOTGLUE, &[("probe", &wat::ack())]);
-    let large = "x".repeat(300 * 1024);
-    id(&hotglue("hush3f9a first", large).to(&yard));
-    for folder in ["data", "data/bodies"] {
-        let mode = fs::metadata(yard.path(folder)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700, "{folder}");
     }
 }

@@ -43,7 +43,7 @@ fn a_route_that_is_paused_by_request_stays_so_over_restarts_and_goes_on_where_it
         }
         let route = yard.route("h");
         assert_eq!((&route["parked"], &route["pending"]), (&json!(3), &json!(0)));
-        assert_eq!(yard.metric(r#"hookyard_deliveries{state="parked"}"#), 3.0);
+        yard.reads(r#"hookyard_deliveries{state="parked"}"#, 3.0);
         if round == 0 {
             yard.kill();
             yard.run();
@@ -120,12 +120,12 @@ fn a_full_backlog_refuses_its_own_events_and_no_others() {
         yard.kill();
         yard.run();
     }
-    assert_eq!(yard.metric(r#"hookyard_backlog_events{route="narrow"}"#), 2.0);
+    yard.reads(r#"hookyard_backlog_events{route="narrow"}"#, 2.0);
     assert_eq!(yard.route("narrow")["backlog"]["events"], 2);
     assert_eq!(yard.ask("/api/v1/events").json()["items"].as_array().unwrap().len(), 4);
     yard.post_for("narrow");
     let refused = r#"hookyard_requests_total{result="backlog_full",source="s"}"#;
-    assert_eq!(yard.metric(refused), 1.0);
+    yard.reads(refused, 1.0);
 }
 
 #[test]

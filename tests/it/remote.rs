@@ -51,8 +51,8 @@ impl Remote {
     }
 
     /// After its answer, it does this with the connection.
-    pub fn with(answer: Vec<u8>, then: fn(&mut dyn Write)) -> Self {
-        Self::accept(move |stream, tell| serve(stream, &answer, then, tell))
+    pub fn with(answer: Vec<u8>, then: impl Fn(&mut dyn Write) + Clone + Send + 'static) -> Self {
+        Self::accept(move |stream, tell| serve(stream, &answer, &then, tell))
     }
 
     /// One that speaks TLS as `localhost`, and its certificate, PEM.
@@ -125,7 +125,12 @@ pub fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-fn serve(stream: impl Read + Write, answer: &[u8], then: fn(&mut dyn Write), tell: &Sender<Seen>) {
+fn serve(
+    stream: impl Read + Write,
+    answer: &[u8],
+    then: impl Fn(&mut dyn Write),
+    tell: &Sender<Seen>,
+) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream) {
         // Whoever listens may have gone, and whoever asked.

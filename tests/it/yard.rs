@@ -261,6 +261,25 @@ impl Yard {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// Waits until a sample of the metrics has that value.
+    pub fn reads(&self, sample: &str, value: f64) {
+        wait(&format!("{sample} to be {value}"), || (self.metric(sample) == value).then_some(()));
+    }
+
+    /// Waits until so many deliveries are done, so many are dead, and no other is there.
+    pub fn settled(&self, done: usize, dead: usize) {
+        let all = format!("{done} deliveries to be done, {dead} dead, and no other to be there");
+        let counts = [("done", done), ("dead", dead), ("pending", 0), ("leased", 0), ("parked", 0)];
+        wait(&all, || {
+            let page = self.ask("/metrics").body;
+            let is_so = |(state, count): &(&str, usize)| {
+                let line = format!("hookyard_deliveries{{state=\"{state}\"}} {count}");
+                page.lines().any(|found| found == line)
+            };
+            counts.iter().all(is_so).then_some(())
+        });
+    }
+
     /// Resident memory of the program, in bytes.
     pub fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();

@@ -52,16 +52,13 @@ pub fn post(on: &Watched, first: u64, events: u64) -> Told {
         }
         told
     });
-    wait("everything to be settled", || is_all_settled(&on.yard).then_some(()));
+    for Since { what: (id, _), .. } in &told.acked {
+        wait("everything to be settled", || is_settled(&on.yard.event(id)).then_some(()));
+    }
     let moment = on.moment();
     let all = told.acked.iter().map(|acked| Since { moment, what: acked.what.0.clone() });
     told.settled.extend(all);
     told
-}
-
-fn is_all_settled(yard: &Yard) -> bool {
-    let count = |state| yard.metric(&format!("hookyard_deliveries{{state=\"{state}\"}}"));
-    count("pending") + count("leased") == 0.0
 }
 
 fn post_some(on: &Watched, client: u64, events: u64) -> Told {
