@@ -45,7 +45,7 @@ impl Held {
     /// when there is too much in it.
     pub fn table<'a>(&'a mut self, table: &'a mut ResourceTable) -> &'a mut ResourceTable {
         if self.left < HOST_CALL_BYTES {
-            let held = table.iter_mut().map(|entry| weight(entry)).sum();
+            let held = table.iter_mut().map(weight).sum();
             self.refused |= held > HELD_BYTES;
             self.left = HELD_BYTES.saturating_sub(held).max(HOST_CALL_BYTES);
         }
@@ -141,7 +141,7 @@ mod tests {
             let _refused =
                 holder.table(&mut table).push(request(HOST_CALL_BYTES, FieldMap::default()));
         }
-        let held: usize = table.iter_mut().map(|entry| weight(entry)).sum();
+        let held: usize = table.iter_mut().map(weight).sum();
         assert_eq!(held, HELD_BYTES + HOST_CALL_BYTES);
         assert!(holder.table(&mut table).push(()).is_err());
     }
