@@ -15,7 +15,7 @@ use super::limits::HOST_CALL_BYTES;
 
 /// Bytes that the host keeps for an attempt behind the handles of `wasi:http`. One call more may
 /// add what one call may bring.
-pub const HELD_BYTES: usize = 16 << 20;
+pub const HELD_BYTES: usize = 64 << 20;
 
 /// Bytes that a header field takes beside its text.
 const FIELD_BYTES: usize = 256;

@@ -1,5 +1,6 @@
 //! A connection to one of a host's addresses, every one of which was checked before.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use super::client::Client;
 use super::failure::Failure;
 use super::pool::Connection;
 use super::target::{Scheme, Target};
-use crate::{address, dial};
+use crate::address;
+use crate::dial;
 
 /// Bytes of a response's header fields, and how many they are.
 const HEADER_BYTES: usize = 64 << 10;
@@ -32,10 +34,14 @@ impl Client {
     ) -> Result<Connection, Failure> {
         let by = Instant::now() + within;
         let (host, outside) = (&*target.host, &*self.outside);
+        let unreachable = |error: io::Error| match error.kind() {
+            io::ErrorKind::TimedOut => Failure::ConnectTime(within),
+            _ => Failure::Unreachable(error),
+        };
         let connected = async {
             let found = self.names.resolve(host, target.port).await.map_err(Failure::Unresolved)?;
             let addresses = dial::judged(found, |address| self.may_reach(address))?;
-            let stream = dial::reach(&addresses, by).await.map_err(Failure::Unreachable)?;
+            let stream = dial::reach(&addresses, by).await.map_err(unreachable)?;
             match target.scheme {
                 Scheme::Http => speak(stream, place).await,
                 Scheme::Https => {
