@@ -38,6 +38,9 @@ pub const EMITTED: &str = "handler:";
 /// Stands for a secret's place where a key that is none of the source's secrets proved an event.
 const NO_SECRET: i64 = -1;
 
+/// The attribute that holds the delivery that an attempt is a replay of, as `<event>/<route>`.
+const REPLAY_OF: &str = "replay-of";
+
 /// One verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -123,6 +126,13 @@ impl Event {
         body: Bytes,
     ) -> Self {
         Self { source, kind, received_at, proof, attributes, headers, body }
+    }
+
+    /// The same event for an attempt that is a replay of that delivery.
+    pub fn replayed(&self, origin: &str) -> Self {
+        let mut again = self.clone();
+        again.attributes.push((REPLAY_OF.to_owned(), origin.to_owned()));
+        again
     }
 
     /// The source that sent it.

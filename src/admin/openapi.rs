@@ -13,10 +13,15 @@ const ABOUT: &str = "The admin side. Without `admin_token` it answers on loopbac
 const PATHS: [&str; 2] =
     [include_str!("openapi/events.json"), include_str!("openapi/operation.json")];
 
+/// What is said about both, in the same order.
+const SCHEMAS: [&str; 2] =
+    [include_str!("openapi/event_schemas.json"), include_str!("openapi/operation_schemas.json")];
+
 /// The document.
 pub fn document() -> Value {
     let part = |text| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
     let paths: Map<_, _> = PATHS.into_iter().flat_map(part).collect();
+    let schemas: Map<_, _> = SCHEMAS.into_iter().flat_map(part).collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -28,7 +33,17 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": part(include_str!("openapi/schemas.json")),
+            "responses": {
+                "Token": refusal("The bearer token is missing or wrong."),
+                "Denied": refusal("The Host or the Origin is not allowed."),
+                "NotJson": refusal("The content type is not application/json."),
+            },
+            "schemas": schemas,
         },
     })
+}
+
+fn refusal(description: &str) -> Value {
+    let schema = json!({ "$ref": "#/components/schemas/Error" });
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }

@@ -13,23 +13,26 @@ const UNROUTED: &str = "unrouted";
 
 /// Reads the query of a list of events; the error says what is wrong with it.
 pub fn filter(query: &str) -> Result<Filter, String> {
+    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    filter_of(pairs.iter().map(|(name, value)| (&**name, &**value)))
+}
+
+/// Reads the parameters of a list of events.
+pub fn filter_of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Filter, String> {
     let mut filter = Filter { limit: PAGE, ..Filter::default() };
     let (mut since, mut until) = (0, u64::MAX);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            "source" => filter.source = Some(value.into_owned()),
-            "type" => filter.kind = Some(value.into_owned()),
-            "route" => filter.route = Some(value.into_owned()),
-            "cause" => filter.cause = Some(value.into_owned()),
+    for (name, value) in pairs {
+        match name {
+            "source" => filter.source = Some(value.to_owned()),
+            "type" => filter.kind = Some(value.to_owned()),
+            "route" => filter.route = Some(value.to_owned()),
+            "cause" => filter.cause = Some(value.to_owned()),
             "state" if value == UNROUTED => filter.state = Some(None),
-            "state" => filter.state = Some(Some(state(&value)?)),
-            "since" => since = time(&name, &value)?,
-            "until" => until = time(&name, &value)?,
-            "cursor" => filter.before = Some(number(&name, &value)?),
-            "limit" => {
-                let limit = number(&name, &value)?;
-                filter.limit = usize::try_from(limit).unwrap_or(PAGE_MOST).clamp(1, PAGE_MOST);
-            }
+            "state" => filter.state = Some(Some(state(value)?)),
+            "since" => since = time(name, value)?,
+            "until" => until = time(name, value)?,
+            "cursor" => filter.before = Some(number(name, value)?),
+            "limit" => filter.limit = limit(number(name, value)?)?,
             _ => return Err(format!("unknown parameter `{name}`")),
         }
     }
@@ -54,6 +57,14 @@ fn state(name: &str) -> Result<State, String> {
         let known: Vec<&str> = State::ALL.into_iter().map(State::name).collect();
         format!("unknown state `{name}`: it is one of {}, {UNROUTED}", known.join(", "))
     })
+}
+
+fn limit(count: u64) -> Result<usize, String> {
+    match usize::try_from(count) {
+        Ok(0) => Err("`limit` must be at least 1".to_owned()),
+        Ok(count) => Ok(count.min(PAGE_MOST)),
+        Err(_) => Ok(PAGE_MOST),
+    }
 }
 
 fn number(name: &str, value: &str) -> Result<u64, String> {
@@ -83,6 +94,7 @@ mod tests {
         assert_eq!((all.state, all.received), (Some(Some(State::Dead)), Some(1_000..2_000)));
         assert_eq!((all.before, all.limit), (Some(7), PAGE_MOST));
         assert_eq!(filter("").unwrap().limit, PAGE);
+        assert_eq!(filter("limit=1").unwrap().limit, 1);
         assert_eq!(filter("state=unrouted").unwrap().state, Some(None));
     }
 
@@ -92,6 +104,7 @@ mod tests {
             ("sorce=a", "unknown parameter `sorce`"),
             ("state=gone", "one of pending, leased, done, dead, parked, unrouted"),
             ("since=yesterday", "`since` must be a time"),
+            ("limit=0", "`limit` must be at least 1"),
             ("cursor=-1", "`cursor` must be a whole number"),
             ("cursor=18446744073709551615", "`cursor` must be a whole number"),
         ] {

@@ -8,7 +8,7 @@ use super::show::show_delivery;
 use crate::clock::rfc3339;
 use crate::condition::Facts;
 use crate::delivery::State;
-use crate::event::{Event, UNKNOWN, UNTYPED};
+use crate::event::{Event, EventId, UNKNOWN, UNTYPED};
 use crate::ledger::{DeliveryRow, EventRow};
 use crate::route::{EventGlobs, Mode, Route, Verdict};
 use crate::snapshot::Snapshot;
@@ -33,7 +33,7 @@ pub fn explain(asked: &Questions<'_>, row: &EventRow, event: &Event) -> Value {
         .collect();
     let deliveries = row.deliveries.iter().map(|delivery| {
         let mut shown = show_delivery(delivery, &asked.snapshot.routes);
-        let outlook = outlook(delivery, &Standing::of(asked, &delivery.route), asked.now);
+        let outlook = outlook(row.id, delivery, &Standing::of(asked, &delivery.route), asked.now);
         shown["next"] = outlook.next.into();
         shown["advice"] = outlook.advice.into();
         shown
@@ -165,28 +165,30 @@ impl Outlook {
     }
 }
 
-fn outlook(delivery: &DeliveryRow, standing: &Standing<'_>, now: u64) -> Outlook {
+fn outlook(id: EventId, delivery: &DeliveryRow, standing: &Standing<'_>, now: u64) -> Outlook {
     match delivery.state {
         State::Done => Outlook::new("nothing: it is done", None),
-        State::Dead => dead(delivery, standing),
+        State::Dead => dead(id, delivery, standing),
         State::Parked => parked(delivery, standing),
         State::Pending | State::Leased => pending(delivery, standing, now),
     }
 }
 
-fn dead(delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
+fn dead(id: EventId, delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
     if let Standing::Route(route, _) = standing
         && route.mode == Mode::Sync
     {
         return Outlook::new("nothing, unless its sender sends it again: it was told", None);
     }
-    let tried = delivery.attempts.len();
-    match delivery.attempts.last() {
-        Some(last) if last.outcome == "reject" => {
-            Outlook::new("nothing: the handler rejected it", None)
-        }
-        _ => Outlook::new(format!("nothing: it is out of attempts after {tried}"), None),
-    }
+    let before = delivery.replay.as_ref().map_or(0, |replay| replay.attempts);
+    let tried = (delivery.attempts.len() as u64).saturating_sub(before.into());
+    let advice = format!("when it can be handled: hookyard replay {id} --route {}", delivery.route);
+    let next = match delivery.attempts.last() {
+        None => "nothing: no attempt was made".to_owned(),
+        Some(last) if last.outcome == "reject" => "nothing: the handler rejected it".to_owned(),
+        Some(_) => format!("nothing: it is out of attempts after {tried}"),
+    };
+    Outlook { next, advice: Some(advice) }
 }
 
 fn parked(delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
@@ -212,7 +214,8 @@ fn parked(delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
 }
 
 fn pending(delivery: &DeliveryRow, standing: &Standing<'_>, now: u64) -> Outlook {
-    let n = delivery.attempts.len() + 1;
+    let before = delivery.replay.as_ref().map_or(0, |replay| replay.attempts);
+    let n = (delivery.attempts.len() as u64).saturating_sub(before.into()) + 1;
     let attempt = match standing {
         Standing::Route(route, _) => format!("attempt {n} of {}", route.retry.attempts),
         Standing::NoRoute => format!("attempt {n}"),

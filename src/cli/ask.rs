@@ -96,9 +96,7 @@ impl Asked {
             }
         }
     }
-}
 
-impl Asked {
     /// The answer to a path that something is posted to, which only a server takes.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub fn post(url: &Uri, signed: verify::Request, tls: Option<&Tls>) -> Result<Res
     exchange(url, request, tls)
 }
 
-/// Asks the admin side of a server at `url`, or tells it something: then `body` is JSON.
+/// Asks the admin side of a server at `url`, or tells it something.
 ///
 /// # Errors
 /// As for [`post`].

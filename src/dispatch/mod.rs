@@ -118,7 +118,7 @@ impl Dispatch {
                 Ok(found) if self.ledger().held(&lease.route).is_none() => found,
                 _ => return self.ledger().give_back(lease),
             };
-            let (id, event) = match self.read(&lease).await {
+            let (id, event, before) = match self.read(&lease).await {
                 Ok(found) => found,
                 Err(problem) => return self.unreadable(lease, problem, route, handler),
             };
@@ -126,7 +126,7 @@ impl Dispatch {
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
             let routes = &self.current.load().routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
-            let mut next = self.next(&lease, route, &attempt.outcome);
+            let mut next = self.next(&lease, before, route, &attempt.outcome);
             let name = lease.route.clone();
             let told = (lease.attempt(), &*name);
             if let Some(staged) = staged {
@@ -140,7 +140,7 @@ impl Dispatch {
                     continue;
                 }
                 attempt.outcome = outbox::outdated();
-                next = self.next(&lease, route, &attempt.outcome);
+                next = self.next(&lease, before, route, &attempt.outcome);
             }
             self.tell(id, told, &attempt, &next);
             return self.ledger().settle(lease, attempt, next);
@@ -152,9 +152,10 @@ impl Dispatch {
         tracing::error!(route = %lease.route, problem, "an attempt failed before it began");
         let (started_at, version) = (wall_ms(), handler.version().clone());
         let outcome = Outcome::Trap(problem);
-        let next = self.next(&lease, route, &outcome);
+        let next = self.next(&lease, 0, route, &outcome);
         let attempt =
             Attempt { started_at, duration: Duration::ZERO, outcome, version, logs: None };
+        self.outbox.count(&route.name, &attempt, &next);
         self.ledger().settle(lease, attempt, next);
     }
 
@@ -176,9 +177,11 @@ impl Dispatch {
         (Attempt { started_at, duration, outcome, version, logs }, effects)
     }
 
-    fn next(&self, lease: &Lease, route: &Route, outcome: &Outcome) -> Next {
+    /// What follows from an attempt. Those `before` a replay do not count.
+    fn next(&self, lease: &Lease, before: u32, route: &Route, outcome: &Outcome) -> Next {
         let jitter = delivery::jitter(lease.delivery(), lease.attempt());
-        delivery::next(&route.retry, lease.attempt(), outcome, self.ledger().now(), jitter)
+        let n = lease.attempt().saturating_sub(before);
+        delivery::next(&route.retry, n, outcome, self.ledger().now(), jitter)
     }
 
     fn ledger(&self) -> &Ledger {
@@ -187,7 +190,7 @@ impl Dispatch {
 
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
     /// stays so.
-    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), String> {
+    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>, u32), String> {
         loop {
             match self.ledger().event(lease) {
                 Ok(found) => return Ok(found),
@@ -201,11 +204,8 @@ impl Dispatch {
     }
 
     fn tell(&self, id: EventId, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
+        self.outbox.count(route, attempt, next);
         let Attempt { outcome, duration, .. } = attempt;
-        let metrics = &self.outbox.metrics;
-        metrics.attempts.with_label_values(&[route, outcome.name()]).inc();
-        metrics.attempt_duration.with_label_values(&[route]).observe(duration.as_secs_f64());
-        metrics.settled.with_label_values(&[route, next.state().name()]).inc();
         let (attempt, took, outcome_name) = (n, millis(*duration), outcome.name());
         let error = outcome.error();
         let error = error.as_deref();

@@ -103,8 +103,8 @@ fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Puts a fresh delivery in the queue, unless it has to wait for another.
-fn enter(db: &Connection, row: Row) -> rusqlite::Result<Option<Row>> {
+/// Puts a delivery in the queue, unless it has to wait for another.
+pub fn enter(db: &Connection, row: Row) -> rusqlite::Result<Option<Row>> {
     if let Some(order) = row.order
         && !order::enter(db, &row, order)?
     {

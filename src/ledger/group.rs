@@ -9,7 +9,7 @@ use super::effects::Ended;
 use super::inbox::Batch;
 use super::retain::{Removal, Removed};
 use super::routes::{Moved, Routes};
-use super::{Append, AppendError, Receipt, apply, effects, order};
+use super::{Append, AppendError, Receipt, apply, effects, order, replay};
 use crate::clock::wall_ms;
 
 /// What one commit did, to be told when it is on disk.
@@ -21,6 +21,8 @@ pub struct Done {
     pub ended: Vec<Ended>,
     /// What came of each further attempt, in their order.
     pub again: Vec<Result<(), AppendError>>,
+    /// How many deliveries each replay made pending, in their order.
+    pub replayed: Vec<usize>,
     /// How many ids were remembered.
     pub remembered: usize,
     /// What became of deliveries.
@@ -71,6 +73,9 @@ impl Group<'_> {
         }
         for pause in &batch.pauses {
             self.routes.pause(&group, &pause.route, pause.paused)?;
+        }
+        for replay in &batch.replays {
+            done.replayed.push(replay::apply(&group, replay, self.routes, &mut done.moved)?);
         }
         if let Some(route) = self.unordered {
             done.released = !order::release(&group, route)?;

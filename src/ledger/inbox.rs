@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::replay::Replay;
 use super::{Again, Append, AppendError, Lease, Pause, Ruling, Settle};
 
 /// Operations in one commit at the most.
@@ -38,6 +39,7 @@ struct Waiting {
     urgent: bool,
     again: Vec<Again>,
     pauses: Vec<Pause>,
+    replays: Vec<Replay>,
     given_back: Vec<Lease>,
     rulings: Vec<Ruling>,
     closed: bool,
@@ -55,6 +57,8 @@ pub struct Batch {
     pub again: Vec<Again>,
     /// Routes to pause or resume.
     pub pauses: Vec<Pause>,
+    /// Deliveries to be made pending again.
+    pub replays: Vec<Replay>,
     /// Leased deliveries of which no attempt was made.
     pub given_back: Vec<Lease>,
     /// How routes are to be treated from now on; the last one says.
@@ -70,6 +74,7 @@ impl Batch {
             && self.settles.is_empty()
             && self.again.is_empty()
             && self.pauses.is_empty()
+            && self.replays.is_empty()
     }
 }
 
@@ -111,6 +116,13 @@ impl Inbox {
     pub fn pause(&self, pause: Pause) {
         let mut waiting = self.lock();
         waiting.pauses.push(pause);
+        self.wake_writer(waiting);
+    }
+
+    /// Asks for deliveries to be made pending again.
+    pub fn replay(&self, replay: Replay) {
+        let mut waiting = self.lock();
+        waiting.replays.push(replay);
         self.wake_writer(waiting);
     }
 
@@ -181,6 +193,7 @@ impl Waiting {
         !self.appends.is_empty()
             || !self.again.is_empty()
             || !self.pauses.is_empty()
+            || !self.replays.is_empty()
             || !self.given_back.is_empty()
             || !self.rulings.is_empty()
             || self.urgent
@@ -192,6 +205,7 @@ impl Waiting {
         let mut batch = Batch {
             again: std::mem::take(&mut self.again),
             pauses: std::mem::take(&mut self.pauses),
+            replays: std::mem::take(&mut self.replays),
             given_back: std::mem::take(&mut self.given_back),
             rulings: std::mem::take(&mut self.rulings),
             ..Batch::default()

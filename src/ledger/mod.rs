@@ -15,10 +15,12 @@ mod health;
 mod inbox;
 mod leases;
 mod letters;
+mod matching;
 mod order;
 mod outside;
 mod queue;
 mod read;
+mod replay;
 mod retain;
 mod routes;
 mod schema;
@@ -58,9 +60,11 @@ use health::Health;
 pub use health::Problem;
 use inbox::Inbox;
 pub use letters::{Group, Letters};
+pub use matching::Match;
 pub use order::Order;
 pub use outside::OutsideError;
 pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, RouteRow, SyncDelivery};
+pub use replay::{LastReplay, Replayed};
 pub use retain::Retention;
 use routes::Holds;
 pub use routes::Rule;
@@ -267,14 +271,15 @@ impl Ledger {
         self.shared.leases.clone()
     }
 
-    /// The event of a lease, from memory or from the disk.
+    /// The event of a lease, from memory or from the disk, and the attempts that were made before
+    /// the delivery's last replay.
     ///
     /// # Errors
     /// The disk does not give it.
-    pub fn event(&self, lease: &Lease) -> Result<(EventId, Arc<Event>), ReadError> {
+    pub fn event(&self, lease: &Lease) -> Result<(EventId, Arc<Event>, u32), ReadError> {
         match &lease.event {
-            Some((id, event)) => Ok((*id, event.clone())),
-            None => self.shared.reader.event(lease.row.delivery >> schema::ORDINAL_BITS),
+            Some((id, event)) => Ok((*id, event.clone(), 0)),
+            None => self.shared.reader.event(lease.row.delivery),
         }
     }
 

@@ -1,7 +1,7 @@
-//! The statements on `waiting`: the deliveries of routes with `order_by`. Of each value the oldest
-//! is in the queue as well; the others wait until it is settled.
+//! The statements on `waiting`: the deliveries of routes with `order_by`. Of each value the first is
+//! in the queue as well; the others wait until it is settled.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::queue::{self, AT_ONCE, Row};
 
@@ -13,29 +13,33 @@ pub const STEP: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Order(pub(super) i64);
 
-/// A fresh delivery takes its place; true when none of its value is before it.
+/// A delivery, fresh or replayed, takes its place behind the others of its value; true when there
+/// are none.
 pub fn enter(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM waiting WHERE route=? AND key=? LIMIT 1";
-    let is_first = !db.prepare_cached(sql)?.exists(params![row.route, order.0])?;
-    let row = params![row.route, order.0, row.delivery, row.bytes, is_first];
-    db.prepare_cached("INSERT INTO waiting VALUES(?,?,?,?,?)")?.execute(row)?;
-    Ok(is_first)
+    let sql = "SELECT max(place) FROM waiting WHERE route=? AND key=?";
+    let mut select = db.prepare_cached(sql)?;
+    let last: Option<i64> = select.query_row(params![row.route, order.0], |row| row.get(0))?;
+    let place = last.map_or(0, |last| last + 1);
+    let row = params![row.route, order.0, place, row.delivery, row.bytes, last.is_none()];
+    db.prepare_cached("INSERT INTO waiting VALUES(?,?,?,?,?,?)")?.execute(row)?;
+    Ok(last.is_none())
 }
 
 /// A delivery is settled: the next of its value goes to the queue, and is given back.
 pub fn leave(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<Option<Row>> {
     let (route, key) = (row.route, order.0);
-    let sql = "DELETE FROM waiting WHERE route=? AND key=? AND delivery=?";
+    let sql = "DELETE FROM waiting WHERE route=?1 AND key=?2 AND delivery=?3 AND place=
+        (SELECT min(place) FROM waiting WHERE route=?1 AND key=?2)";
     // A route that was unordered for a while may have another first one by now.
     if db.prepare_cached(sql)?.execute(params![route, key, row.delivery])? == 0 {
         return Ok(None);
     }
-    let sql = "UPDATE waiting SET queued=1 WHERE route=?1 AND key=?2 AND delivery=
-        (SELECT min(delivery) FROM waiting WHERE route=?1 AND key=?2) RETURNING delivery, bytes";
+    let sql = "UPDATE waiting SET queued=1 WHERE route=?1 AND key=?2 AND place=
+        (SELECT min(place) FROM waiting WHERE route=?1 AND key=?2) RETURNING delivery, bytes";
     let mut update = db.prepare_cached(sql)?;
     let mut next = update.query(params![route, key])?;
     let Some(found) = next.next()? else { return Ok(None) };
-    let next = due(route, found.get(0)?, found.get(1)?, Some(order));
+    let next = due(db, route, found.get(0)?, found.get(1)?, Some(order))?;
     queue::add(db, &next)?;
     Ok(Some(next))
 }
@@ -47,22 +51,32 @@ pub fn is_kept(db: &Connection, route: i64) -> rusqlite::Result<bool> {
 
 /// Takes the order away from a step's worth of a route's deliveries; false when none was left.
 pub fn release(db: &Connection, route: i64) -> rusqlite::Result<bool> {
-    let sql = "SELECT key, delivery, bytes, queued FROM waiting WHERE route=? LIMIT ?";
+    let sql = "SELECT key, place, delivery, bytes, queued FROM waiting WHERE route=? LIMIT ?";
     let mut select = db.prepare_cached(sql)?;
     let rows = select.query_map(params![route, STEP], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     })?;
-    let rows: Vec<(i64, i64, i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
-    let sql = "DELETE FROM waiting WHERE route=? AND key=? AND delivery=?";
-    for (key, delivery, bytes, queued) in &rows {
-        db.prepare_cached(sql)?.execute(params![route, key, delivery])?;
+    let rows: Vec<(i64, i64, i64, i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
+    let sql = "DELETE FROM waiting WHERE route=? AND key=? AND place=?";
+    for (key, place, delivery, bytes, queued) in &rows {
+        db.prepare_cached(sql)?.execute(params![route, key, place])?;
         if !queued {
-            queue::add(db, &due(route, *delivery, *bytes, None))?;
+            queue::add(db, &due(db, route, *delivery, *bytes, None)?)?;
         }
     }
     Ok(!rows.is_empty())
 }
 
-fn due(route: i64, delivery: i64, bytes: i64, order: Option<Order>) -> Row {
-    Row { route, due_at: AT_ONCE, delivery, attempt: 1, bytes, order }
+/// A delivery that waited; one that is replayed has had attempts.
+fn due(
+    db: &Connection,
+    route: i64,
+    delivery: i64,
+    bytes: i64,
+    order: Option<Order>,
+) -> rusqlite::Result<Row> {
+    let mut select = db.prepare_cached("SELECT attempts FROM delivery WHERE id=?")?;
+    let attempts: Option<u32> = select.query_row([delivery], |row| row.get(0)).optional()?;
+    let attempt = attempts.unwrap_or(0) + 1;
+    Ok(Row { route, due_at: AT_ONCE, delivery, attempt, bytes, order })
 }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::body;
 use super::leases::Out;
 use super::queue::AT_ONCE;
+use super::replay::{self, LastReplay};
 use super::routes::Holds;
 use super::schema::{self, ORDINAL_BITS};
 use super::spool::Spool;
@@ -81,6 +82,8 @@ pub struct DeliveryRow {
     pub cause: Option<String>,
     /// What was tried, the first attempt first.
     pub attempts: Vec<AttemptRow>,
+    /// Its last replay, if it had one.
+    pub replay: Option<LastReplay>,
 }
 
 /// What the ledger keeps of a route.
@@ -134,9 +137,16 @@ impl Reader {
         Self { file, spool, tag, out, holds, idle: Mutex::default() }
     }
 
-    /// The event number `seq` with its bytes.
-    pub(super) fn event(&self, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
-        self.with(|db| self.whole(db, seq))
+    /// The event of a delivery, with its bytes and what is known of a replay: so many attempts were
+    /// made before.
+    pub(super) fn event(&self, delivery: i64) -> Result<(EventId, Arc<Event>, u32), ReadError> {
+        self.with(|db| {
+            let (id, event) = self.whole(db, delivery >> ORDINAL_BITS)?;
+            Ok(match replay::last(db, delivery)? {
+                None => (id, event, 0),
+                Some(last) => (id, Arc::new(event.replayed(&last.origin)), last.attempts),
+            })
+        })
     }
 
     fn whole(&self, db: &Connection, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
@@ -246,8 +256,10 @@ impl Reader {
                 deliveries.extend(fresh(db, route, key)?.map(|fresh| (key, fresh)));
             }
         }
-        let stands = |(key, delivery)| self.as_it_stands(key, delivery);
-        event.deliveries = deliveries.into_iter().map(stands).collect();
+        for (key, mut delivery) in deliveries {
+            delivery.replay = replay::last(db, key)?;
+            event.deliveries.push(self.as_it_stands(key, delivery));
+        }
         Ok(event)
     }
 
@@ -291,7 +303,7 @@ fn fresh(db: &Connection, route: i64, key: i64) -> rusqlite::Result<Option<Deliv
     let row = |row: &Row<'_>| {
         let cause = (!row.get::<_, bool>(1)?).then(|| BEHIND.to_owned());
         let (route, state, due_at) = (row.get(0)?, State::Pending, Some(AT_ONCE));
-        Ok(DeliveryRow { route, state, due_at, cause, attempts: Vec::new() })
+        Ok(DeliveryRow { route, state, due_at, cause, attempts: Vec::new(), replay: None })
     };
     db.prepare_cached(sql)?.query_row(params![route, AT_ONCE, key], row).optional()
 }
@@ -313,7 +325,8 @@ fn recorded(db: &Connection, first: i64, end: i64) -> rusqlite::Result<BTreeMap<
             attempts.extend(later_attempts(db, key)?);
         }
         let (route, cause) = (row.get(1)?, row.get(4)?);
-        found.insert(key, DeliveryRow { route, state, due_at, cause, attempts });
+        let delivery = DeliveryRow { route, state, due_at, cause, attempts, replay: None };
+        found.insert(key, delivery);
     }
     Ok(found)
 }

@@ -236,6 +236,7 @@ fn remove(db: &Connection, event: &Old) -> rusqlite::Result<Option<String>> {
         "DELETE FROM delivery WHERE id>=? AND id<?",
         "DELETE FROM attempt WHERE delivery>=? AND delivery<?",
         "DELETE FROM reply WHERE delivery>=? AND delivery<?",
+        "DELETE FROM replay WHERE delivery>=? AND delivery<?",
     ] {
         db.prepare_cached(sql)?.execute(keys(event.seq))?;
     }

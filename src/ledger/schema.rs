@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("layout/3.sql"),
     include_str!("layout/4.sql"),
     include_str!("layout/5.sql"),
+    include_str!("layout/6.sql"),
 ];
 
 /// The layout that this program writes.

@@ -174,9 +174,14 @@ impl Filter {
     }
 
     fn lets_event_through(&self, event: &EventRow) -> bool {
-        self.source.as_ref().is_none_or(|source| *source == event.source)
-            && self.kind.as_ref().is_none_or(|kind| *kind == event.kind)
-            && self.received.as_ref().is_none_or(|span| span.contains(&event.received_at))
+        self.lets_through(&event.source, &event.kind, event.received_at)
+    }
+
+    /// Whether an event is let through that is of this source and type, and came in at that time.
+    pub(super) fn lets_through(&self, source: &str, kind: &str, received_at: u64) -> bool {
+        self.source.as_deref().is_none_or(|wanted| wanted == source)
+            && self.kind.as_deref().is_none_or(|wanted| wanted == kind)
+            && self.received.as_ref().is_none_or(|span| span.contains(&received_at))
     }
 
     /// Whether one of its deliveries is asked for, if any is.
@@ -188,7 +193,8 @@ impl Filter {
         !self.asks_for_a_delivery() || event.deliveries.iter().any(is_wanted)
     }
 
-    fn lets_route_through(&self, route: &str, cause: Option<&str>) -> bool {
+    /// Whether a delivery is let through that is on this route, for this cause.
+    pub(super) fn lets_route_through(&self, route: &str, cause: Option<&str>) -> bool {
         self.route.as_deref().is_none_or(|wanted| route == wanted)
             && self
                 .cause
@@ -198,7 +204,7 @@ impl Filter {
 }
 
 /// The event numbers in which a page lies: before its place, and within its span of time.
-fn span(db: &Connection, filter: &Filter) -> rusqlite::Result<Range<u64>> {
+pub(super) fn span(db: &Connection, filter: &Filter) -> rusqlite::Result<Range<u64>> {
     let before = filter.before.unwrap_or(LAST_SEQ).min(LAST_SEQ);
     let Some(received) = &filter.received else { return Ok(0..before) };
     let first = first_since(db, received.start.saturating_sub(CLOCK_SLACK))?;

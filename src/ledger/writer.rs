@@ -280,6 +280,9 @@ impl Writer {
         for pause in batch.pauses.drain(..) {
             let _gone = pause.reply.send(Err(AppendError::Unavailable));
         }
+        for replay in batch.replays.drain(..) {
+            let _gone = replay.reply.send(Err(AppendError::Unavailable));
+        }
         self.unsettled = batch.settles;
     }
 
@@ -323,6 +326,9 @@ impl Writer {
         }
         for pause in batch.pauses {
             let _gone = pause.reply.send(Ok(()));
+        }
+        for (replay, count) in batch.replays.into_iter().zip(done.replayed) {
+            let _gone = replay.reply.send(Ok(count));
         }
     }
 

@@ -98,7 +98,7 @@ fn an_event_is_shown_with_its_deliveries_and_attempts() {
         panic!("{event}")
     };
     for delivery in [done, dead] {
-        let all = ["attempts", "cause", "due_at", "handler", "route", "state"];
+        let all = ["attempts", "cause", "due_at", "handler", "replay", "route", "state"];
         assert_eq!(keys(delivery), all.into());
         let attempt = &delivery["attempts"][0];
         let all = ["duration_ms", "error", "handler_version", "logs", "n", "outcome", "started_at"];

@@ -56,7 +56,14 @@ pub fn run(asked: &Asked, as_json: bool) -> Result<Answer> {
         shown += &format!("and {} groups more: --json has all\n", groups.len() - GROUPS);
     }
     shown += &format!("\nhookyard events why {}\n", text(largest, "example"));
+    let [route, cause] = ["route", "cause"].map(|part| quoted(&text(largest, part)));
+    shown += &format!("hookyard replay --route {route} --cause {cause} --dry-run\n");
     Ok(Answer::good(shown))
+}
+
+/// A word of a command line.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// All groups, the largest first. Each answer is about some of the letters, newest first.

@@ -6,6 +6,9 @@ mod show;
 mod why;
 mod words;
 
+pub use list::Filter;
+pub use words::number;
+
 use std::path::Path;
 
 use clap::Subcommand;
@@ -63,6 +66,6 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
 }
 
 /// An id as a user writes it.
-fn event_id(text: &str) -> Result<EventId, BadEventId> {
+pub fn event_id(text: &str) -> Result<EventId, BadEventId> {
     text.parse()
 }

@@ -91,6 +91,11 @@ fn shown(why: &Value) -> String {
     for delivery in list(why, "deliveries") {
         let _ =
             writeln!(shown, "\ndelivery {}: {}", text(delivery, "route"), text(delivery, "state"));
+        let replay = delivery.get("replay").unwrap_or(&Value::Null);
+        if replay.is_object() {
+            let (of, at) = (text(replay, "of"), text(replay, "at"));
+            let _ = writeln!(shown, "  replayed  {at}  of {of}");
+        }
         let attempts = list(delivery, "attempts");
         let unseen = attempts.len().saturating_sub(ATTEMPTS);
         if unseen > 0 {

@@ -44,7 +44,7 @@ async fn what_an_attempt_wrote_and_emitted_is_there_when_it_is_settled() {
     let store = Store::new();
     store.append("a", None, &["r"]).await.unwrap();
     let lease = store.lease().await;
-    let (id, parent) = store.ledger.event(&lease).unwrap();
+    let (id, parent, _) = store.ledger.event(&lease).unwrap();
     let child = parent.emitted(id, "h", "made".into(), Bytes::from_static(b"b"), wall_ms());
     let emitted = store.ledger.emitted(child.clone(), vec![target("q")]).await.unwrap();
     let staged = Staged { emitted: vec![emitted], ..count(&store, "n") };
@@ -52,7 +52,7 @@ async fn what_an_attempt_wrote_and_emitted_is_there_when_it_is_settled() {
     store.ack_with(lease, staged).await.unwrap();
     assert_eq!(held(&store, "n"), Some(vec![1]));
     let lease = store.lease().await;
-    let (child_id, stored) = store.ledger.event(&lease).unwrap();
+    let (child_id, stored, _) = store.ledger.event(&lease).unwrap();
     assert_eq!((&*lease.route, &*stored), ("q", &child));
     assert_eq!((&**stored.source(), stored.depth()), ("handler:h", 1));
     let (row, shown) = store.ledger.reader().show(child_id).unwrap();

@@ -62,7 +62,7 @@ async fn a_ledger_of_layout_1_opens_with_what_it_holds() {
     let store = Store::open(folder, Stamps::start());
     assert_eq!(layout(&store.db()), schema::VERSION as i64);
     let lease = store.lease().await;
-    let (id, event) = store.ledger.event(&lease).unwrap();
+    let (id, event, _) = store.ledger.event(&lease).unwrap();
     assert_eq!((id.seq(), &event.body()[..], &*lease.route), (7, &b"the body"[..], "q"));
     store.ack(lease);
     let lease = store.lease().await;

@@ -51,7 +51,7 @@ async fn a_fresh_delivery_brings_its_event_along() {
         let lease = store.lease().await;
         assert_eq!((&*lease.route, lease.attempt()), (route, 1));
         assert!(lease.event.is_some());
-        let (id, event) = store.ledger.event(&lease).unwrap();
+        let (id, event, _) = store.ledger.event(&lease).unwrap();
         assert_eq!((id, &event.body()[..]), (receipt.id, &b"body"[..]));
     }
 }

@@ -12,6 +12,7 @@ mod opening;
 mod order;
 mod parking;
 mod reading;
+mod replaying;
 mod retention;
 mod room;
 mod searching;

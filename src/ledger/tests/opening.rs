@@ -40,7 +40,7 @@ async fn events_come_back_from_the_disk_as_they_were() {
     let store = store.reopen();
     for body in &bodies {
         let lease = store.lease().await;
-        let (_, found) = store.ledger.event(&lease).unwrap();
+        let (_, found, _) = store.ledger.event(&lease).unwrap();
         let expected = event(body.as_bytes());
         assert_eq!(found.body(), expected.body());
         assert_eq!((found.source(), found.kind()), (expected.source(), expected.kind()));

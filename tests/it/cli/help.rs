@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "serve",
     "check",
     "send",
@@ -12,6 +12,7 @@ const VERBS: [&str; 10] = [
     "presets",
     "verify",
     "events",
+    "replay",
     "schema",
     "completions",
     "man",

@@ -5,6 +5,7 @@ mod check;
 mod events;
 mod help;
 mod project;
+mod replay;
 mod send;
 mod verify;
 

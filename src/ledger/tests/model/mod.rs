@@ -128,7 +128,7 @@ impl Walk {
         }
         assert!(lease.row.due_at <= self.store.ledger.now(), "early: {lease:?}");
         self.must.taken(key, &lease.route, lease.attempt());
-        let (id, event) = self.store.ledger.event(&lease).unwrap();
+        let (id, event, _) = self.store.ledger.event(&lease).unwrap();
         let (known_id, known) = &self.must.events[&((key >> 16) as u64)];
         assert_eq!(id, *known_id);
         assert!(event.body() == known.body.as_bytes());
