@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::hostile_suite::{ROUTE, TABLE, neighbourly, withstands};
 use crate::letters::{order, routes};
 use crate::remote::{Remote, ok};
-use crate::yard::Yard;
 
 /// Servers on this machine, each of which answers badly in its own way.
 struct Servers {
