@@ -7,10 +7,10 @@ use tokio::time::sleep;
 
 use crate::clock::wall_ms;
 use crate::condition::{Facts, Failure};
-use crate::delivery::Outcome;
+use crate::delivery::{Next, Outcome};
 use crate::effects::Effects;
 use crate::event::{Event, EventId};
-use crate::ledger::{Append, Ledger, Staged, Target};
+use crate::ledger::{Append, Attempt, Ledger, Staged, Target};
 use crate::metrics::Metrics;
 use crate::route::{Mode, Route, Table};
 
@@ -52,6 +52,15 @@ impl Outbox {
             events.push(self.pack(&event, takers).await);
         }
         Some(Staged { changes, emitted: events })
+    }
+
+    /// Counts an attempt that the ledger has recorded, and what its delivery came to.
+    pub fn count(&self, route: &str, attempt: &Attempt, next: &Next) {
+        let metrics = &self.metrics;
+        let took = attempt.duration.as_secs_f64();
+        metrics.attempts.with_label_values(&[route, attempt.outcome.name()]).inc();
+        metrics.attempt_duration.with_label_values(&[route]).observe(took);
+        metrics.settled.with_label_values(&[route, next.state().name()]).inc();
     }
 
     /// The routes that take an emitted event. Nobody waits for one, so no sync route does.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::clock::wall_ms;
 use crate::document::Document;
@@ -124,6 +124,11 @@ impl Source {
             Some(allow) if !allow.contains(peer) => Err(Refusal::NotAllowed),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a request may be an event or a handshake, as far as its head says.
+    pub fn takes(&self, method: &Method, headers: &HeaderMap, target: &str) -> bool {
+        method == Method::POST || self.handshakes.may_be(method, headers, target)
     }
 
     /// Counts a verified event; where there were too many, says how long to wait.

@@ -1,31 +1,11 @@
-//! What the API says of handlers and reloads.
+//! What the API says of handlers.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Admin, Answer, error, json_answer};
-use crate::reload::Report;
+use super::Admin;
 use crate::snapshot::Snapshot;
 
 impl Admin {
-    /// `POST /api/v1/reload`.
-    pub(super) async fn reload(&self) -> Answer {
-        let Some(report) = self.reload.ask().await else {
-            return error(StatusCode::SERVICE_UNAVAILABLE, "nothing can be reloaded any more");
-        };
-        let Report { changed, restart, warnings, errors } = &report;
-        json_answer(
-            StatusCode::OK,
-            &json!({
-                "result": report.result(),
-                "changed": changed,
-                "restart": restart,
-                "warnings": warnings,
-                "errors": errors,
-            }),
-        )
-    }
-
     /// `GET /api/v1/handlers`: those with a file, and those that a route names.
     pub(super) fn handlers(&self) -> Value {
         let snapshot = self.current.load();

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{Admin, Answer, error, json_answer};
 
-const ARM: &str = "/api/v1/sources/{source}/arm";
-const SHOW: &str = "/api/v1/sources/{source}/handed-over";
+const ARM: &str = "/api/v1/sources/{name}/arm";
+const SHOW: &str = "/api/v1/sources/{name}/handed-over";
 
 /// Seconds that a window is open when nothing is said.
 const USUAL: u64 = 600;
@@ -32,7 +32,7 @@ impl<'a> Ask<'a> {
     /// What a path asks for.
     pub fn of(path: &'a str) -> Option<Self> {
         let named = |pattern: &str| {
-            let (before, after) = pattern.split_once("{source}")?;
+            let (before, after) = pattern.split_once("{name}")?;
             path.strip_prefix(before)?.strip_suffix(after)
         };
         let arm = named(ARM).map(|source| Self { source, verb: Verb::Arm });

@@ -1,11 +1,13 @@
 //! The admin side: health, metrics, and the API under `/api/v1/`.
 
+mod endpoint;
 mod guard;
 mod handlers;
 mod handover;
 mod openapi;
 mod query;
 mod questions;
+mod reload;
 mod replay;
 mod routes;
 mod show;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
@@ -29,15 +31,10 @@ use crate::refused::Refused;
 use crate::reload::Asker;
 use crate::snapshot::Current;
 use crate::verify::Spec;
+use endpoint::Endpoint;
 use guard::Denied;
 pub use guard::Guard;
 pub use questions::{NoAnswer, Questions};
-
-/// What is posted to, to reload.
-const RELOAD: &str = "/api/v1/reload";
-
-/// Where the sources are.
-const SOURCES: &str = "/api/v1/sources";
 
 /// An answer whose body is at hand.
 pub type Answer = Response<Full<Bytes>>;
@@ -67,52 +64,38 @@ impl Admin {
     pub async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Answer {
         let (head, _body) = request.into_parts();
         let path = head.uri.path();
-        let is_health = matches!(path, "/healthz" | "/readyz");
+        let endpoint = Endpoint::of(path);
+        let is_health = matches!(endpoint, Some(Endpoint::Health | Endpoint::Ready));
         if !is_health && let Err(denied) = self.guard.load().check(&head) {
             return denied_answer(denied);
         }
-        match (path, &head.method) {
-            (RELOAD, &Method::POST) => return self.reload().await,
-            (replay::REPLAY, &Method::POST) => {
-                return self.replay(head.uri.query().unwrap_or_default()).await;
+        let query = head.uri.query().unwrap_or_default();
+        match endpoint {
+            None => error(StatusCode::NOT_FOUND, "not found"),
+            Some(endpoint) if !endpoint.takes(&head.method) => not_allowed(endpoint.methods()),
+            Some(Endpoint::Health) => json_answer(StatusCode::OK, &json!({"status": "ok"})),
+            Some(Endpoint::Ready) => self.ready(),
+            Some(Endpoint::Metrics) => self.page(),
+            Some(Endpoint::OpenApi) => json_answer(StatusCode::OK, &openapi::document()),
+            Some(Endpoint::Handlers) => json_answer(StatusCode::OK, &self.handlers()),
+            Some(Endpoint::Routes) => blocking(move || self.routes()).await,
+            Some(Endpoint::Sources) => json_answer(StatusCode::OK, &self.sources()),
+            Some(Endpoint::Refused(source)) => {
+                let source = source.to_owned();
+                blocking(move || self.refused(&source)).await
             }
-            (RELOAD | replay::REPLAY, _) => return not_allowed("POST"),
-            (path, method) if let Some((name, paused)) = routes::asked(path) => {
-                return match *method {
-                    Method::POST => self.pause(name, paused).await,
-                    _ => not_allowed("POST"),
-                };
-            }
-            (path, method) if let Some(ask) = handover::Ask::of(path) => {
-                return match *method {
-                    Method::POST => self.hand_over(ask, head.uri.query().unwrap_or_default()),
-                    _ => not_allowed("POST"),
-                };
-            }
-            (_, &Method::GET | &Method::HEAD) => {}
-            _ => return not_allowed("GET, HEAD"),
-        }
-        let query = head.uri.query().unwrap_or_default().to_owned();
-        match path {
-            "/healthz" => json_answer(StatusCode::OK, &json!({"status": "ok"})),
-            "/readyz" => self.ready(),
-            "/metrics" => self.page(),
-            openapi::OPENAPI => json_answer(StatusCode::OK, &openapi::document()),
-            "/api/v1/handlers" => json_answer(StatusCode::OK, &self.handlers()),
-            routes::ROUTES => blocking(move || self.routes()).await,
-            SOURCES => json_answer(StatusCode::OK, &self.sources()),
-            _ => {
-                let path = path.to_owned();
+            Some(Endpoint::Question) => {
+                let (path, query) = (path.to_owned(), query.to_owned());
                 blocking(move || self.asked(&path, &query)).await
             }
+            Some(Endpoint::Reload) => self.reload().await,
+            Some(Endpoint::Replay) => self.replay(query).await,
+            Some(Endpoint::Pause(route, paused)) => self.pause(route, paused).await,
+            Some(Endpoint::HandOver(ask)) => self.hand_over(ask, query),
         }
     }
 
     fn asked(&self, path: &str, query: &str) -> Answer {
-        let below = path.strip_prefix(SOURCES).and_then(|path| path.strip_prefix('/'));
-        if let Some(source) = below.and_then(|path| path.strip_suffix("/refused")) {
-            return self.refused(source);
-        }
         let snapshot = self.current.load();
         let (reader, now) = (self.ledger.reader(), self.ledger.now());
         let questions = Questions { reader, snapshot: &snapshot, serves: true, now };

@@ -32,10 +32,7 @@ pub fn filter_of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<
             "since" => since = time(name, value)?,
             "until" => until = time(name, value)?,
             "cursor" => filter.before = Some(number(name, value)?),
-            "limit" => {
-                let limit = number(name, value)?;
-                filter.limit = usize::try_from(limit).unwrap_or(PAGE_MOST).clamp(1, PAGE_MOST);
-            }
+            "limit" => filter.limit = limit(number(name, value)?)?,
             _ => return Err(format!("unknown parameter `{name}`")),
         }
     }
@@ -60,6 +57,14 @@ fn state(name: &str) -> Result<State, String> {
         let known: Vec<&str> = State::ALL.into_iter().map(State::name).collect();
         format!("unknown state `{name}`: it is one of {}, {UNROUTED}", known.join(", "))
     })
+}
+
+fn limit(count: u64) -> Result<usize, String> {
+    match usize::try_from(count) {
+        Ok(0) => Err("`limit` must be at least 1".to_owned()),
+        Ok(count) => Ok(count.min(PAGE_MOST)),
+        Err(_) => Ok(PAGE_MOST),
+    }
 }
 
 fn number(name: &str, value: &str) -> Result<u64, String> {
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!((all.state, all.received), (Some(Some(State::Dead)), Some(1_000..2_000)));
         assert_eq!((all.before, all.limit), (Some(7), PAGE_MOST));
         assert_eq!(filter("").unwrap().limit, PAGE);
+        assert_eq!(filter("limit=1").unwrap().limit, 1);
         assert_eq!(filter("state=unrouted").unwrap().state, Some(None));
     }
 
@@ -98,6 +104,7 @@ mod tests {
             ("sorce=a", "unknown parameter `sorce`"),
             ("state=gone", "one of pending, leased, done, dead, parked, unrouted"),
             ("since=yesterday", "`since` must be a time"),
+            ("limit=0", "`limit` must be at least 1"),
             ("cursor=-1", "`cursor` must be a whole number"),
             ("cursor=18446744073709551615", "`cursor` must be a whole number"),
         ] {

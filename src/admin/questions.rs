@@ -56,20 +56,41 @@ impl From<ReadError> for NoAnswer {
     }
 }
 
+/// What is asked.
+enum Question<'a> {
+    Events,
+    DeadLetters,
+    Event(&'a str),
+    Why(&'a str),
+}
+
+impl<'a> Question<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        Some(match path {
+            EVENTS => Self::Events,
+            DEAD_LETTERS => Self::DeadLetters,
+            _ => {
+                let id = path.strip_prefix(EVENTS)?.strip_prefix('/')?;
+                id.strip_suffix(WHY).map_or(Self::Event(id), Self::Why)
+            }
+        })
+    }
+}
+
+/// Whether a path is a question.
+pub(super) fn knows(path: &str) -> bool {
+    Question::of(path).is_some()
+}
+
 impl Questions<'_> {
     /// The answer to a path with its query; `None` when there is no such question.
     pub fn answer(&self, path: &str, query: &str) -> Option<Result<Value, NoAnswer>> {
-        match path {
-            EVENTS => Some(self.events(query)),
-            DEAD_LETTERS => Some(self.dead_letters(query)),
-            _ => {
-                let id = path.strip_prefix(EVENTS)?.strip_prefix('/')?;
-                Some(match id.strip_suffix(WHY) {
-                    Some(id) => self.why(id),
-                    None => self.event(id),
-                })
-            }
-        }
+        Some(match Question::of(path)? {
+            Question::Events => self.events(query),
+            Question::DeadLetters => self.dead_letters(query),
+            Question::Event(id) => self.event(id),
+            Question::Why(id) => self.why(id),
+        })
     }
 
     fn events(&self, query: &str) -> Result<Value, NoAnswer> {

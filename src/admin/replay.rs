@@ -130,6 +130,7 @@ fn read(query: &str) -> Result<Asked, String> {
                 after =
                     Some(value.parse().map_err(|_| "`cursor` is no place of a step".to_owned())?);
             }
+            "limit" => return Err("a replay is of all that match: it has no `limit`".to_owned()),
             name => filters.push((name, &**value)),
         }
     }
@@ -164,6 +165,7 @@ mod tests {
         for (query, part) in [
             ("", "say which"),
             ("dry_run=true", "say which"),
+            ("limit=5", "it has no `limit`"),
             ("id=evt_1", "not an event id"),
             ("state=pending", "goes on by itself"),
             ("state=unrouted", "say one with `to`"),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
@@ -16,7 +17,8 @@ use crate::snapshot::Snapshot;
 pub(super) const REDACTED: &str = "[redacted]";
 
 /// Parts of names, in lower case, whose values are taken for signatures or tokens.
-const TELLING: [&str; 6] = ["signature", "token", "secret", "hmac", "api-key", "password"];
+const TELLING: [&str; 8] =
+    ["signature", "token", "secret", "hmac", "api-key", "api_key", "apikey", "password"];
 
 /// An event on a page of events.
 pub fn summary(row: &EventRow) -> Value {
@@ -109,10 +111,15 @@ fn show_attempt(attempt: &AttemptRow) -> Value {
 
 pub(super) fn redacted_query(query: &str, is_hidden: impl Fn(&str) -> bool) -> String {
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_hidden(name) => Cow::Owned(format!("{name}={REDACTED}")),
+        Some((name, _)) if is_hidden(&decoded(name)) => Cow::Owned(format!("{name}={REDACTED}")),
         _ => Cow::Borrowed(parameter),
     });
     parameters.collect::<Vec<_>>().join("&")
+}
+
+/// A parameter's name as its receiver reads it.
+fn decoded(name: &str) -> Cow<'_, str> {
+    percent_decode_str(name).decode_utf8_lossy()
 }
 
 pub(super) fn is_telling(name: &str) -> bool {
@@ -130,6 +137,11 @@ mod tests {
             redacted_query("a=1&access_token=hush&Signature=abc&b", is_telling),
             "a=1&access_token=[redacted]&Signature=[redacted]&b"
         );
+        // However its name is written.
+        assert_eq!(
+            redacted_query("%74oken=hush&Si%67nature=abc&%zz=1&%ff=2", is_telling),
+            "%74oken=[redacted]&Si%67nature=[redacted]&%zz=1&%ff=2"
+        );
     }
 
     #[test]
@@ -138,6 +150,7 @@ mod tests {
             ("x-hub-signature-256", true),
             ("x-gitlab-token", true),
             ("x-shopify-hmac-sha256", true),
+            ("API_KEY", true),
             ("content-type", false),
             ("x-github-event", false),
         ] {

@@ -13,10 +13,18 @@ use crate::text::head;
 use crate::verify::Refusal;
 use crate::verify::explain::{Captured, Explanation, Others, Subject, explain};
 
+/// Where sources are listed, and under which what they refused is.
+pub(super) const SOURCES: &str = "/api/v1/sources";
+
 /// Bytes that one request's explanation may go through.
 const WORK: usize = 8 * 1024 * 1024;
 /// Bytes of a header's value that are shown.
 const VALUE: usize = 256;
+
+/// The source whose refused requests a path asks for.
+pub(super) fn refused(path: &str) -> Option<&str> {
+    path.strip_prefix(SOURCES)?.strip_prefix('/')?.strip_suffix("/refused")
+}
 
 impl Admin {
     /// `GET /api/v1/sources`, by name.

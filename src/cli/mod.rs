@@ -8,10 +8,11 @@ mod capture;
 mod check;
 mod client;
 mod compile;
+mod completions;
 mod events;
-mod generate;
 mod input;
 mod log;
+mod man;
 mod pinned;
 mod plugins;
 mod presets;
@@ -70,8 +71,8 @@ enum Verb {
     Events(events::Args),
     Replay(replay::Args),
     Schema(schema::Args),
-    Completions(generate::CompletionsArgs),
-    Man(generate::ManArgs),
+    Completions(completions::Args),
+    Man(man::Args),
     /// Compiles a module, for the verbs that load them: stdin to stdout.
     #[command(name = COMPILE, hide = true)]
     Compile,
@@ -90,8 +91,8 @@ pub fn run() -> ExitCode {
         Verb::Events(args) => events::run(&config, &args),
         Verb::Replay(args) => replay::run(&config, &args),
         Verb::Schema(_) => Ok(schema::run()),
-        Verb::Completions(args) => Ok(generate::completions(Cli::command(), &args)),
-        Verb::Man(args) => generate::man(Cli::command(), &args).map_err(Failed::from),
+        Verb::Completions(args) => Ok(completions::run(Cli::command(), &args)),
+        Verb::Man(args) => man::run(Cli::command(), &args).map_err(Failed::from),
         Verb::Compile => return compile::run(),
     };
     match answered {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use http::Method;
 use serde_json::json;
 
 use super::answer::{Answer, Failed};
@@ -25,7 +26,8 @@ The request is what was on the wire: request line, headers, an empty line, the b
 
 With --json it prints {\"source\", \"at\", \"verified\", \"secret\", \"refusal\", \"steps\": [{\"check\",
 \"expected\", \"found\", \"passed\"}], \"likely_cause\"}. `secret` is the place in the list of the one that
-matched.";
+matched. A request that is signed right and would not be taken has no `refusal`, and is not `verified`:
+`steps` say why.";
 
 /// Explain step by step why a captured request's signature matches or not.
 ///
@@ -57,15 +59,16 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let capture = capture::read(&bytes).with_context(|| format!("{file} is no HTTP request"))?;
     let now = args.at.map_or_else(|| wall_ms().cast_signed(), |at| at.saturating_mul(1_000));
     fetch_keys(source, &capture.request)?;
-    let explanation = explained(&config, source, capture, now);
-    let is_good = explanation.verdict.is_ok();
+    let (explanation, is_taken) = explained(&config, source, capture, now);
+    let is_good = is_taken && explanation.verdict.is_ok();
     if args.json {
         let mut shown = explanation.as_json();
+        shown["verified"] = is_good.into();
         shown["source"] = json!(&*source.name);
         shown["at"] = json!(now.div_euclid(1_000));
         return Ok(Answer::json(&shown, is_good));
     }
-    Ok(Answer::new(page(source, &explanation), is_good))
+    Ok(Answer::new(page(source, &explanation, is_taken), is_good))
 }
 
 /// Fetches the keys that the request needs. That there are none, the verification tells.
@@ -76,7 +79,9 @@ fn fetch_keys(source: &Source, request: &Request) -> Result<()> {
     Ok(())
 }
 
-fn explained(config: &Config, source: &Source, capture: Capture, now: i64) -> Explanation {
+/// The verification, with what `serve` looks at besides; and whether that is well. The steps of the
+/// verification do not tell: a secret that does not match fails there, though the next one does.
+fn explained(config: &Config, source: &Source, capture: Capture, now: i64) -> (Explanation, bool) {
     let others = config.sources.iter().filter(|other| other.name != source.name);
     let others: Vec<Subject<'_>> = others.map(Source::subject).collect();
     let presets = presets::all().map(|preset| (&*preset.name, &preset.scheme.spec));
@@ -85,13 +90,34 @@ fn explained(config: &Config, source: &Source, capture: Capture, now: i64) -> Ex
     let Capture { request, steps: of_reading } = capture;
     let path = request.target.split('?').next().unwrap_or_default();
     let way = Step::new("path", &*source.path, printable(path), path == source.path);
+    let mut before = vec![way, method(source, &request)];
+    before.extend(of_reading);
+    before.extend(too_large(source, &request));
+    let is_taken = before.iter().all(|step| step.passed);
     let captured = Captured { request: &request, has_body: true, at: now };
     let mut explanation = explain(source.subject(), captured, others, WORK);
-    explanation.steps.splice(0..0, std::iter::once(way).chain(of_reading));
-    explanation
+    explanation.steps.splice(0..0, before);
+    (explanation, is_taken)
 }
 
-fn page(source: &Source, explanation: &Explanation) -> String {
+fn method(source: &Source, request: &Request) -> Step {
+    let Request { method, headers, target, .. } = request;
+    let methods: Vec<&str> = source.handshakes.methods().into_iter().map(Method::as_str).collect();
+    let expected = match methods.len() {
+        1 => "POST".to_owned(),
+        _ => format!("{}; what is not POST must be a handshake", methods.join(", ")),
+    };
+    Step::new("method", expected, method.as_str(), source.takes(method, headers, target))
+}
+
+/// Only where it fails: other steps say how long the body is.
+fn too_large(source: &Source, request: &Request) -> Option<Step> {
+    let (limit, found) = (source.body_limit, request.body.len());
+    let expected = format!("{limit} bytes at the most, by `body_limit`");
+    (found > limit).then(|| Step::new("body", expected, format!("{found} bytes"), false))
+}
+
+fn page(source: &Source, explanation: &Explanation, is_taken: bool) -> String {
     let step = |step: &Step| {
         let mark = if step.passed { "ok   " } else { "FAILS" };
         let Step { check, expected, found, passed: _ } = step;
@@ -104,6 +130,9 @@ fn page(source: &Source, explanation: &Explanation) -> String {
     };
     let steps: String = explanation.steps.iter().map(step).collect();
     let end = match &explanation.verdict {
+        Ok(_) if !is_taken => {
+            "the signature matches, but it would not be taken: see FAILS".to_owned()
+        }
         Ok(Some(index)) => format!("verified, with secret {index}"),
         Ok(None) if source.verifier.verifies() => "verified".to_owned(),
         Ok(None) => "unverified: the source takes what anybody sends".to_owned(),

@@ -156,6 +156,7 @@ impl Dispatch {
         let next = self.next(&lease, 0, route, &outcome);
         let attempt =
             Attempt { started_at, duration: Duration::ZERO, outcome, version, logs: None };
+        self.outbox.count(&route.name, &attempt, &next);
         self.ledger().settle(lease, attempt, next);
     }
 
@@ -204,11 +205,8 @@ impl Dispatch {
     }
 
     fn tell(&self, id: EventId, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
+        self.outbox.count(route, attempt, next);
         let Attempt { outcome, duration, .. } = attempt;
-        let metrics = &self.outbox.metrics;
-        metrics.attempts.with_label_values(&[route, outcome.name()]).inc();
-        metrics.attempt_duration.with_label_values(&[route]).observe(duration.as_secs_f64());
-        metrics.settled.with_label_values(&[route, next.state().name()]).inc();
         let (attempt, took, outcome_name) = (n, millis(*duration), outcome.name());
         let error = outcome.error();
         let error = error.as_deref();

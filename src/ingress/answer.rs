@@ -46,7 +46,7 @@ pub fn sync(reply: Option<&Reply>, ended: &Ended, duplicate: bool) -> Answer {
         Ended::Rejected => error(StatusCode::UNPROCESSABLE_ENTITY, "rejected"),
         Ended::Broken => error(StatusCode::BAD_GATEWAY, "the handler failed"),
         Ended::TimedOut => error(StatusCode::GATEWAY_TIMEOUT, "the handler took too long"),
-        Ended::Unavailable => unavailable(),
+        Ended::Full | Ended::Unavailable => unavailable(),
     };
     if duplicate {
         answer.headers_mut().insert(DUPLICATE, HeaderValue::from_static("true"));

@@ -47,7 +47,8 @@ impl Ingress {
         Ok(Ended::Welcomed(welcome))
     }
 
-    /// Keeps a secret that the provider hands over, and has it in force before the answer.
+    /// Keeps a secret that the provider hands over, and has it in force before the answer. While
+    /// router.toml cannot be loaded it is only kept: the provider would not hand it over again.
     async fn accept(
         &self,
         source: &Source,
@@ -67,8 +68,17 @@ impl Ingress {
             }
             Err(_) => return Err(Ended::Unavailable),
         }
-        tracing::info!(source = %source.name, "a secret was handed over, and is in force");
-        self.reload.ask().await.map(drop).ok_or(Ended::Unavailable)
+        self.reload.ask().await.ok_or(Ended::Unavailable)?;
+        let snapshot = self.current.load();
+        if snapshot.source(&source.name).is_some_and(|now| !now.verifier.is_waiting()) {
+            tracing::info!(source = %source.name, "a secret was handed over, and is in force");
+        } else {
+            tracing::error!(
+                source = %source.name,
+                "a secret was handed over and kept: it is in force when router.toml can be loaded again"
+            );
+        }
+        Ok(())
     }
 
     /// Fetches the keys that the request needs.

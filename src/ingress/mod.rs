@@ -98,7 +98,7 @@ impl Ended {
             Self::Sync(sync::Ended::Done(..), false) => "accepted",
             Self::Sync(sync::Ended::Done(..), true) => "duplicate",
             Self::Sync(sync::Ended::Unavailable, _) => "unavailable",
-            Self::Full => "backlog_full",
+            Self::Full | Self::Sync(sync::Ended::Full, _) => "backlog_full",
             Self::Sync(..) => "failed",
             Self::Dropped => "dropped",
             Self::NotFound => "not_found",
@@ -114,6 +114,15 @@ impl Ended {
             Self::Body(BodyError::Broken) => "broken",
             Self::Untyped => "untyped",
             Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether the event is in the ledger.
+    fn is_durable(&self) -> bool {
+        match self {
+            Self::Stored(_) => true,
+            Self::Sync(ended, _) => !matches!(ended, sync::Ended::Full | sync::Ended::Unavailable),
+            _ => false,
         }
     }
 
@@ -156,11 +165,9 @@ impl Ended {
     }
 }
 
-/// Whether a request may be an event or a handshake of the source, as far as its head says.
 fn takes<B>(source: &Source, request: &Request<B>) -> bool {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let (method, headers) = (request.method(), request.headers());
-    method == Method::POST || source.handshakes.may_be(method, headers, target)
+    source.takes(request.method(), request.headers(), target)
 }
 
 impl Ingress {
@@ -203,7 +210,9 @@ impl Ingress {
         }
         let ended = self.store(snapshot, event, same, routes).await;
         drop(reservation);
-        self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
+        if ended.as_ref().is_ok_and(Ended::is_durable) {
+            self.metrics.ack_duration.observe(complete.elapsed().as_secs_f64());
+        }
         ended
     }
 

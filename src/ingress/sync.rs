@@ -30,8 +30,21 @@ pub enum Ended {
     Broken,
     /// The handler took too long.
     TimedOut,
+    /// Another route that takes the event has too much to do already: nothing was stored.
+    Full,
     /// It could not be tried or stored: nothing was.
     Unavailable,
+}
+
+impl From<AppendError> for Ended {
+    fn from(refused: AppendError) -> Self {
+        match refused {
+            AppendError::Full => Self::Full,
+            AppendError::Busy | AppendError::Unavailable | AppendError::Outdated => {
+                Self::Unavailable
+            }
+        }
+    }
 }
 
 /// The attempts that senders wait for.
@@ -109,7 +122,7 @@ impl Attempts {
             Some(Before::Done(reply)) => {
                 match self.outbox.ledger.append(work.event, work.same, work.others).await {
                     Ok(receipt) => (Ended::Done(receipt.id, reply), receipt.duplicate),
-                    Err(_) => (Ended::Unavailable, false),
+                    Err(refused) => (refused.into(), false),
                 }
             }
         }
@@ -166,10 +179,13 @@ impl Attempts {
                 attempt.outcome = outbox::outdated();
                 stored = self.store(&place, settled(&route, &attempt, None)).await;
             }
-            self.count(&route, &attempt);
             return match stored {
-                Ok(()) => ended(id, attempt.outcome),
-                Err(_) => Ended::Unavailable,
+                Ok(()) => {
+                    let next = delivery::next_sync(&attempt.outcome);
+                    self.outbox.count(&route.name, &attempt, &next);
+                    ended(id, attempt.outcome)
+                }
+                Err(refused) => refused.into(),
             };
         }
     }
@@ -184,15 +200,6 @@ impl Attempts {
             }
             Some(before) => ledger.attempt_again(before, settled).await,
         }
-    }
-
-    fn count(&self, route: &Route, attempt: &Attempt) {
-        let next = delivery::next_sync(&attempt.outcome);
-        let (route, outcome) = (&*route.name, attempt.outcome.name());
-        let took = attempt.duration.as_secs_f64();
-        self.outbox.metrics.attempts.with_label_values(&[route, outcome]).inc();
-        self.outbox.metrics.attempt_duration.with_label_values(&[route]).observe(took);
-        self.outbox.metrics.settled.with_label_values(&[route, next.state().name()]).inc();
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<Sameness, watch::Receiver<Option<Ended>>>> {

@@ -20,6 +20,8 @@ event = "JOB_*"
 handler = "good"
 "#;
 
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
 const EVENTS: &str = "GET /api/v1/events HTTP/1.1\r\n";
 
 /// What the admin side answers to these lines.
@@ -61,6 +63,21 @@ fn what_there_is_not_is_not_found() {
             (404, json!({ "error": "not found" })),
             "{path}"
         );
+        for method in ["POST", "DELETE"] {
+            let answer = yard.admin_request(method, path, &JSON);
+            assert_eq!(answer.status, 404, "{method} {path}");
+        }
+    }
+    for (method, path, allow) in [
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/api/v1/events/evt_1/why", "GET, HEAD"),
+        ("DELETE", "/api/v1/sources/hotglue/refused", "GET, HEAD"),
+        ("DELETE", "/api/v1/replay", "POST"),
+        ("GET", "/api/v1/reload", "POST"),
+        ("GET", "/api/v1/routes/jobs/pause", "POST"),
+    ] {
+        let answer = yard.admin_request(method, path, &JSON);
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {path}");
     }
     for path in ["/healthz", "/metrics", "/api/v1/events"] {
         let answer = yard.raw(

@@ -53,7 +53,8 @@ fn a_secret_is_taken_only_while_somebody_waits_and_never_twice() {
     assert_eq!(event("late", "{}").to(&yard).status, 401);
     assert_eq!(shown(&yard, "asana"), "b537207f20cbfa02357cf448134da559");
     assert_eq!(shown(&yard, "asana"), json!(null));
-    assert!(!yard.log().contains("b537207f"), "{}", yard.log());
+    let log = yard.log();
+    assert!(log.contains("was handed over, and is in force") && !log.contains("b537207f"), "{log}");
 }
 
 #[test]
@@ -70,6 +71,24 @@ fn a_secret_outlives_reload_and_restart_readable_by_its_owner_alone() {
     yard.run();
     assert_eq!(event("kept", "2").to(&yard).status, 200);
     assert_eq!((arm(&yard, "asana"), hook("other").to(&yard).status), (409, 401));
+}
+
+#[test]
+fn a_secret_that_comes_while_router_toml_is_broken_is_kept_and_not_said_to_be_in_force() {
+    const IN_FORCE: &str = "was handed over, and is in force";
+    let yard = Yard::start(CONFIG, &[]);
+    assert_eq!(arm(&yard, "asana"), 200);
+    yard.configure(&format!("{CONFIG}nonsense"));
+    assert_eq!(hook("kept").to(&yard).status, 200);
+    assert_eq!(event("kept", "1").to(&yard).status, 401);
+    let log = yard.log();
+    assert!(
+        log.contains("when router.toml can be loaded again") && !log.contains(IN_FORCE),
+        "{log}"
+    );
+    yard.configure(CONFIG);
+    yard.reload();
+    assert_eq!(event("kept", "2").to(&yard).status, 200);
 }
 
 #[test]

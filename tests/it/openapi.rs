@@ -135,9 +135,12 @@ fn every_answer_is_as_the_document_says() {
         let ids = if path.contains("{id}") { &ids[..] } else { &ids[..1] };
         for (method, described) in methods.as_object().unwrap() {
             for id in ids {
-                let name = if path.contains("/routes/") { "a/ack" } else { "h" };
-                let path = path.replace("{id}", id).replace("{source}", "waiting");
-                let path = path.replace("{name}", name) + &examples(described);
+                let name = match path.rsplit_once('/') {
+                    Some((_, "pause" | "resume")) => "a/ack",
+                    Some((_, "arm" | "handed-over")) => "waiting",
+                    _ => "h",
+                };
+                let path = path.replace("{id}", id).replace("{name}", name) + &examples(described);
                 let answer = yard.admin_request(&method.to_uppercase(), &path, &json);
                 let described = &described["responses"][answer.status.to_string()]["content"];
                 assert_eq!(answer.status, 200, "{path}: {answer:?}");

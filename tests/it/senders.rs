@@ -158,7 +158,7 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn sha256(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+pub fn sha256(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().to_vec()

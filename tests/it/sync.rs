@@ -186,3 +186,24 @@ fn of_several_sync_routes_the_first_answers_and_the_others_run() {
         .collect();
     assert_eq!(routes, ["sync", "second", "third"]);
 }
+
+#[test]
+fn what_a_full_backlog_refuses_is_counted_as_that_and_as_nothing_else() {
+    let narrow = "[[routes]]\nname = \"narrow\"\nsource = \"hotglue\"\nhandler = \"h\"\n\
+        paused = true\nbacklog = { events = 1 }\n";
+    let yard = Yard::start(&config(narrow), &[("h", &wat::ack())]);
+    assert_eq!(yard.hotglue("secret", JOB).status, 200);
+    let full = yard.hotglue("secret", r#"{"status":"x"}"#);
+    assert_eq!((full.status, full.header("retry-after")), (503, Some("5")));
+    for sample in [
+        r#"hookyard_requests_total{result="accepted",source="hotglue"}"#,
+        r#"hookyard_requests_total{result="backlog_full",source="hotglue"}"#,
+        r#"hookyard_attempts_total{outcome="ack",route="sync"}"#,
+        r#"hookyard_attempt_duration_seconds_count{route="sync"}"#,
+        r#"hookyard_deliveries_settled_total{route="sync",state="done"}"#,
+        "hookyard_ack_duration_seconds_count",
+    ] {
+        assert_eq!(yard.metric(sample), 1.0, "{sample}");
+    }
+    only_event(&yard);
+}

@@ -42,7 +42,7 @@ With --json it prints {\"items\": [{\"id\", \"source\", \"type\", \"received_at\
 pub struct Args {
     #[command(flatten)]
     filter: Filter,
-    /// No more than this many.
+    /// No more than this many; with --follow, of those that came in before.
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
     limit: usize,
     /// Go on from the `next` of an earlier page.
@@ -115,11 +115,11 @@ pub fn run(asked: &Asked, args: &Args, as_json: bool) -> Result<Answer> {
         return follow(asked, args, as_json);
     }
     let (mut items, mut next) = (Vec::new(), args.before.map(|place| place.to_string()));
-    loop {
+    while items.len() < args.limit {
         let page = page(asked, &args.filter, args.limit - items.len(), next.as_deref())?;
         items.extend(list(&page, "items").iter().cloned());
         next = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        if next.is_none() || items.len() >= args.limit {
+        if next.is_none() {
             break;
         }
     }
@@ -127,7 +127,7 @@ pub fn run(asked: &Asked, args: &Args, as_json: bool) -> Result<Answer> {
         return Ok(Answer::json(&json!({ "items": items, "next": next }), true));
     }
     let mut shown: String = items.iter().map(line).collect();
-    if items.is_empty() {
+    if items.is_empty() && args.limit > 0 {
         shown = "no events\n".to_owned();
     } else if let Some(next) = next {
         shown += &format!("there may be more: --before {next}\n");

@@ -25,16 +25,16 @@ pub fn number(value: &Value, name: &str) -> u64 {
 /// An attempt and its log, a line each, indented.
 pub fn attempt(attempt: &Value) -> String {
     let mut lines = format!(
-        "  attempt {}  {}  {} after {} ms",
+        "  attempt {}  {}  took {} ms: {}",
         number(attempt, "n"),
         text(attempt, "started_at"),
-        text(attempt, "outcome"),
         number(attempt, "duration_ms"),
+        text(attempt, "outcome"),
     );
     let error = text(attempt, "error");
     if !error.is_empty() {
         // Writing to a string does not fail.
-        let _ = write!(lines, ": {error}");
+        let _ = write!(lines, ", {error}");
     }
     lines.push('\n');
     for entry in list(attempt, "logs") {

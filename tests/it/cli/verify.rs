@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use crate::senders::{Sending, acme, acme_source, github, hotglue, now};
+use crate::senders::{Sending, acme, acme_source, github, hotglue, now, sha256, source};
 use crate::yard::Yard;
 
 const SOURCES: &str = r#"
 [sources.hotglue]
 scheme = "hotglue"
 secrets = [{ value = "hush one" }, { value = "hush two" }]
+body_limit = 64
 [sources.github]
 scheme = "github"
 secrets = [{ value = "hush three" }]
@@ -120,16 +121,53 @@ fn a_capture_is_verified_as_of_its_own_time() {
 }
 
 #[test]
+fn what_is_signed_right_and_would_not_be_taken_is_not_verified() {
+    let yard = yard();
+    let whole = String::from_utf8(hotglue("hush two", BODY).bytes("")).unwrap();
+    let longer = format!("content-length: {}", BODY.len() + 1);
+    let large = hotglue("hush two", format!("{BODY:<65}")).bytes("");
+    for (captured, check) in [
+        (whole.replacen("/hooks/hotglue", "/hooks/hotglu", 1), "path"),
+        (whole.replacen("POST", "PUT", 1), "method"),
+        (whole.replacen("POST", "GET", 1), "method"),
+        (whole.replacen(&format!("content-length: {}", BODY.len()), &longer, 1), "body"),
+        (String::from_utf8(large).unwrap(), "body"),
+    ] {
+        assert_ne!(captured, whole);
+        let arguments = ["verify", "hotglue", "--request", "-", "--json"];
+        let ran = yard.hookyard_reading(&captured, &arguments[..4]);
+        let end = "\nthe signature matches, but it would not be taken: see FAILS\n";
+        assert!(ran.code == Some(1) && ran.out.ends_with(end), "{check}: {ran:?}");
+        assert!(ran.out.contains(&format!("FAILS  {check}\n")), "{check}: {ran:?}");
+        let ran = yard.hookyard_reading(&captured, &arguments);
+        let shown = ran.json();
+        assert_eq!((ran.code, &shown["verified"]), (Some(1), &false.into()), "{check}: {shown}");
+        assert_eq!((&shown["secret"], &shown["refusal"]), (&1.into(), &().into()), "{check}");
+    }
+}
+
+#[test]
+fn a_method_is_right_where_the_server_takes_it() {
+    let yard = Yard::new(&source("dropbox", "hush"));
+    let signature = hex::encode(sha256(b"hush", &[]));
+    for (line, code) in [
+        ("GET /hooks/dropbox?challenge=x", 0),
+        ("POST /hooks/dropbox", 0),
+        ("GET /hooks/dropbox", 1),
+        ("PUT /hooks/dropbox?challenge=x", 1),
+    ] {
+        let captured = format!("{line} HTTP/1.1\nx-dropbox-signature: {signature}\n\n");
+        let ran = yard.hookyard_reading(captured, &["verify", "dropbox", "--request", "-"]);
+        assert_eq!(ran.code, Some(code), "{line}: {ran:?}");
+        assert_eq!(ran.out.contains("ok     method\n"), code == 0, "{line}: {ran:?}");
+    }
+}
+
+#[test]
 fn what_does_not_even_fit_is_told() {
     let yard = yard();
-    let elsewhere = verify(&yard, "hotglue", &hotglue("hush one", BODY).at("/hooks/hotglu"), &[]);
-    assert!(elsewhere.out.contains("FAILS  path\n") && elsewhere.code == Some(0), "{elsewhere:?}");
     let open = verify(&yard, "open", &Sending::new("/hooks/open", BODY), &[]);
     assert!(open.out.contains("unverified: the source takes what anybody sends"), "{open:?}");
-    let cut = hotglue("hush one", BODY).bytes("");
-    let ran =
-        yard.hookyard_reading(&cut[..cut.len() - 1], &["verify", "hotglue", "--request", "-"]);
-    assert!(ran.out.contains("FAILS  body\n") && ran.code == Some(1), "{ran:?}");
     for (arguments, code, what) in [
         (&["verify", "hotgleu", "--request", "-"][..], 1, "there is no source `hotgleu`"),
         (&["verify", "hotglue", "--request", "-"], 1, "- is no HTTP request: it does not begin"),
