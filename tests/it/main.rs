@@ -20,6 +20,7 @@ mod forward;
 mod full_disk;
 mod handover;
 mod handshakes;
+mod hostile_egress;
 mod hostile_handlers;
 mod hostile_senders;
 mod hostile_suite;
