@@ -95,6 +95,8 @@ pub fn open(
         catch_up(db, stamps.now())?;
         let tag = schema::value(db, "tag")?;
         seen.read_back(db, tag)?;
+        // What that brought into SQLite's cache is not needed again.
+        db.execute_batch("PRAGMA shrink_memory")?;
         let (dedupe_key, next_seq) = (schema::value(db, "dedupe_key")?, schema::last_seq(db)? + 1);
         Ok((tag, dedupe_key, next_seq, Routes::read(db, metrics)?, apply::counts(db)?))
     })?;
