@@ -190,6 +190,16 @@ fn every_parameter_of_the_document_is_one_that_is_known() {
 }
 
 #[test]
+fn every_path_of_the_document_is_in_the_docs() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operate.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let document = Yard::start("", &[]).ask("/api/v1/openapi.json").json();
+    for path in document["paths"].as_object().unwrap().keys() {
+        assert!(docs.contains(&format!("`{path}`")), "{path}");
+    }
+}
+
+#[test]
 fn every_path_in_the_admin_sides_source_is_in_the_document() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
     let paths = |name: &str| {
