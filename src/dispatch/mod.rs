@@ -191,11 +191,14 @@ impl Dispatch {
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
     /// stays so.
     async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>, u32), String> {
+        let mut told = false;
         loop {
             match self.ledger().event(lease) {
                 Ok(found) => return Ok(found),
                 Err(problem @ ReadError::Sqlite(_)) => {
-                    tracing::error!(route = %lease.route, %problem, "an event is read again");
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(route = %lease.route, %problem, "an event is read again");
+                    }
                     sleep(READ_AGAIN).await;
                 }
                 Err(problem) => return Err(problem.to_string()),
