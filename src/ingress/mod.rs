@@ -262,13 +262,15 @@ impl Ingress {
         source: &Source,
         request: &verify::Request,
     ) -> (Option<String>, Option<Sameness>) {
-        let (name, body) = (&*source.name, Some(&*request.body));
+        let same = |id, with_body: bool| {
+            let body = with_body.then(|| source.verifier.signed_body(request));
+            Some(self.ledger.sameness(&source.name, id, body.as_deref()))
+        };
         match source.identity(request) {
             Identity::None => (None, None),
-            Identity::Body => (None, Some(self.ledger.sameness(name, None, body))),
+            Identity::Body => (None, same(None, true)),
             Identity::Id { id, signed } => {
-                let same = self.ledger.sameness(name, Some(&id), body.filter(|_| !signed));
-                (Some(head(&id, SENDER_ID_BYTES).to_owned()), Some(same))
+                (Some(head(&id, SENDER_ID_BYTES).to_owned()), same(Some(&*id), !signed))
             }
         }
     }
