@@ -30,7 +30,7 @@ senders send them again.";
 /// to that route instead. A server has to run; it goes on serving meanwhile, and Ctrl-C ends the
 /// replay where it is.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "hookyard replay [OPTIONS] <ID | FILTER...>")]
 #[command(group(clap::ArgGroup::new("which").required(true).multiple(true)
     .args(["id", "source", "kind", "route", "state", "cause", "since", "until"])))]
 pub struct Args {
