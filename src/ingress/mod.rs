@@ -193,7 +193,7 @@ impl Ingress {
 
     async fn take(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         source: &Source,
         request: Request<Incoming>,
         peer: IpAddr,
@@ -218,7 +218,7 @@ impl Ingress {
     /// Stores an event: at once, or with what the first sync route comes to.
     async fn store(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         event: Event,
         same: Option<Sameness>,
         mut routes: Vec<&Arc<Route>>,
@@ -236,7 +236,8 @@ impl Ingress {
         };
         match snapshot.target(&route.name) {
             Ok((_, handler)) if self.ledger.held(&route.name).is_none() => {
-                let work = Work { event, same, route, handler: handler.clone(), others };
+                let (handler, snapshot) = (handler.clone(), snapshot.clone());
+                let work = Work { event, same, route, handler, others, snapshot };
                 let (ended, known) = self.attempts.make(work).await;
                 Ok(Ended::Sync(ended, known))
             }
