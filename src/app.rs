@@ -22,6 +22,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server, presets};
+use crate::destination::SigningKey;
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{Cache, Compiler, Engines, Job, Outside, Slots};
 use crate::handover::Handovers;
@@ -74,8 +75,8 @@ impl App {
         let server = config.server.clone();
         let tls =
             server.tls.as_ref().map(|tls| server::acceptor(&tls.cert, &tls.key)).transpose()?;
-        let public = listen(server.listen).await?;
-        let admin = listen(server.admin).await?;
+        let public = listen("listen", server.listen).await?;
+        let admin = listen("admin", server.admin).await?;
         let threads = server.handler_threads.map_or_else(cores, NonZeroUsize::get);
         let metrics = Metrics::new()?;
         let ledger = open(&server, &metrics).await?;
@@ -85,7 +86,9 @@ impl App {
         let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
         let handovers = Arc::new(Handovers::new(&server.data));
         let current = Current::default();
-        let parts = Parts { handovers, ledger, current, slots, guard, refused, metrics, outside };
+        let key = SigningKey::own(&server.data).context("no key to sign forwarded events with")?;
+        let parts =
+            Parts { handovers, ledger, current, slots, guard, refused, metrics, outside, key };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -129,8 +132,10 @@ impl Side {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+/// `key` is the one of `[server]` that says where.
+async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}, as `server.{key}` says"))
 }
 
 /// What the parts share.
@@ -143,6 +148,8 @@ struct Parts {
     refused: Arc<Refused>,
     metrics: Metrics,
     outside: Arc<Outside>,
+    /// What forwarded events are signed with.
+    key: SigningKey,
 }
 
 impl Parts {
@@ -153,6 +160,7 @@ impl Parts {
             ledger: self.ledger.clone(),
             metrics: self.metrics.clone(),
             outside: self.outside.clone(),
+            key: self.key.clone(),
         }
     }
 

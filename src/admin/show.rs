@@ -40,8 +40,7 @@ pub fn summary(row: &EventRow) -> Value {
 
 /// All of an event.
 pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
-    let signatures = snapshot.signature_names(event.source());
-    let is_hidden = |name: &str| signatures.contains(&name) || is_telling(name);
+    let is_hidden = hides(snapshot.signature_names(event.source()));
     let headers: Vec<(&str, Cow<'_, str>)> = event
         .headers()
         .iter()
@@ -55,7 +54,7 @@ pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
         .iter()
         .map(|(name, value)| {
             let is_query = name == "query";
-            let shown = if is_query { redacted_query(value, is_hidden) } else { value.clone() };
+            let shown = if is_query { redacted_query(value, &is_hidden) } else { value.clone() };
             (name.clone(), shown.into())
         })
         .collect();
@@ -85,7 +84,7 @@ pub fn show_delivery(delivery: &DeliveryRow, routes: &Table) -> Value {
     let attempts: Vec<Value> = delivery.attempts.iter().map(show_attempt).collect();
     json!({
         "route": delivery.route,
-        "handler": routes.get(&delivery.route).map(|route| &*route.handler),
+        "handler": routes.get(&delivery.route).and_then(|route| Some(&**route.to.handler()?)),
         "state": delivery.state.name(),
         "due_at": delivery.due_at.filter(|at| *at > 0).map(rfc3339),
         "cause": delivery.cause,
@@ -104,7 +103,7 @@ fn show_attempt(attempt: &AttemptRow) -> Value {
         "duration_ms": attempt.duration_ms,
         "outcome": attempt.outcome,
         "error": attempt.error,
-        "handler_version": attempt.version,
+        "handler_version": Some(&attempt.version).filter(|version| !version.is_empty()),
         "logs": logs.unwrap_or_else(|| json!([])),
     })
 }
@@ -122,7 +121,12 @@ fn decoded(name: &str) -> Cow<'_, str> {
     percent_decode_str(name).decode_utf8_lossy()
 }
 
-pub(super) fn is_telling(name: &str) -> bool {
+/// Says of a name whether its value must not be seen, where these hold signatures.
+pub(super) fn hides(signatures: Vec<&str>) -> impl Fn(&str) -> bool {
+    move |name| signatures.contains(&name) || is_telling(name)
+}
+
+fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     TELLING.iter().any(|part| name.contains(part))
 }

@@ -8,7 +8,8 @@ use http::uri::PathAndQuery;
 
 use crate::network::Networks;
 use crate::quota::Bucket;
-use crate::source::{EventType, RefusalLog, Source, Unrouted};
+use crate::seldom::Seldom;
+use crate::source::{EventType, REFUSAL_REST, Source, Unrouted};
 use crate::verify::EventId;
 
 use super::diagnostic::Diagnostic;
@@ -16,7 +17,7 @@ use super::item::{Entry, Item};
 use super::presets::Preset;
 use super::section::Section;
 use super::setting::Setting;
-use super::{later, names, places, proving, reply};
+use super::{names, places, proving, reply};
 
 const MIB: u64 = 1 << 20;
 
@@ -37,7 +38,7 @@ fn read_one(
 ) -> Option<Source> {
     let name = names::key(&entry, "source");
     let section = format!("sources.{}", entry.name);
-    entry.item.section(&section, later::SOURCE, |source| {
+    entry.item.section(&section, |source| {
         let path = path(source, &entry, paths);
         let proving = proving::read(source, entry.name, data);
         let preset = proving.preset;
@@ -66,7 +67,7 @@ fn read_one(
             reply,
             failure_status: proving.failure_status?,
             unrouted: unrouted.unwrap_or(Unrouted::Keep),
-            refusals: RefusalLog::default(),
+            refusals: Seldom::new(REFUSAL_REST),
         })
     })
 }
