@@ -60,10 +60,9 @@ impl Writer {
         }
     }
 
-    fn hand_over(&self, row: Row, event: Option<(EventId, Arc<Event>)>) {
+    fn hand_over(&mut self, row: Row, event: Option<(EventId, Arc<Event>)>) {
         // Every route of the queue is known.
         let Some(route) = self.routes.name(row.route).cloned() else { return };
-        // Refused only when dispatch has ended; then nobody waits for it.
-        let _ended = self.to_dispatch.try_send(Lease { row, route, event });
+        self.leased.push(Lease { row, route, event });
     }
 }

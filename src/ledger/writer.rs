@@ -66,7 +66,9 @@ pub struct Writer {
     seen: Arc<Mutex<Seen>>,
     pub(super) routes: Routes,
     pub(super) leases: Leases,
-    pub(super) to_dispatch: Sender<Lease>,
+    to_dispatch: Sender<Lease>,
+    /// What is leased, and not handed over yet.
+    pub(super) leased: Vec<Lease>,
     done: i64,
     dead: i64,
     holds: Arc<ArcSwap<Holds>>,
@@ -110,6 +112,7 @@ pub fn open(
         seen: seen.clone(),
         leases: Leases::new(out.clone()),
         to_dispatch,
+        leased: Vec::new(),
         done: counts.0,
         dead: counts.1,
         holds: Arc::clone(&holds),
@@ -166,11 +169,13 @@ impl Writer {
             refuse(batch.appends.drain(..));
         }
         self.commit(batch);
+        self.send_out();
         // Those who wait have their answer: a checkpoint takes a while.
         if let Err(error) = self.disk.checkpoint() {
             self.failed(&error.into());
         }
         self.lease_from_queue();
+        self.send_out();
         self.show();
         for reply in ruled {
             let _gone = reply.send(());
@@ -338,6 +343,15 @@ impl Writer {
         self.metrics.events_removed.inc_by(removed.events);
         self.metrics.ledger_bytes.set(i64::try_from(removed.used).unwrap_or(i64::MAX));
         self.sweeper.remove(removed.files);
+    }
+
+    /// Hands over what is leased: all at once, and after the answers, since every thread that is
+    /// woken takes this one's place on a busy machine.
+    fn send_out(&mut self) {
+        for lease in self.leased.drain(..) {
+            // Refused only when dispatch has ended; then nobody waits for it.
+            let _ended = self.to_dispatch.try_send(lease);
+        }
     }
 
     /// A lease has come to its end, or goes back to whoever had it.
