@@ -172,7 +172,7 @@ impl Parts {
         let ingress = Arc::new(Ingress {
             current: self.current.clone(),
             ledger: self.ledger.clone(),
-            attempts: Attempts::new(self.slots.clone(), self.outbox(), self.current.clone()),
+            attempts: Attempts::new(self.slots.clone(), self.outbox()),
             bodies: Budget::new(usize::try_from(server.body_memory).unwrap_or(usize::MAX)),
             rate: Rate { bytes_per_second: server.body_rate },
             handovers: self.handovers.clone(),

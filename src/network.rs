@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -26,12 +26,22 @@ pub fn parse(text: &str) -> Result<IpNet, NetworkError> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(address.to_canonical().into());
     }
-    let network: IpNet = text.parse().map_err(|_| NetworkError::Unreadable)?;
+    let network = text.parse().map(canonical).map_err(|_| NetworkError::Unreadable)?;
     if network.trunc() == network {
         Ok(network)
     } else {
         Err(NetworkError::Inside(network.trunc()))
     }
+}
+
+/// A network of IPv4 addresses in the clothes of IPv6 is one of IPv4: as such they are compared.
+fn canonical(network: IpNet) -> IpNet {
+    /// Bits of `::ffff:0:0/96`.
+    const MAPPED: u8 = 96;
+    let IpNet::V6(v6) = network else { return network };
+    let inner = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED));
+    let inner = inner.and_then(|(address, bits)| Ipv4Net::new(address, bits).ok());
+    inner.map_or(network, IpNet::V4)
 }
 
 impl FromIterator<IpNet> for Networks {
@@ -103,6 +113,24 @@ mod tests {
         }
         assert!(networks(&["0.0.0.0/0"]).contains([1, 2, 3, 4].into()));
         assert!(!networks(&["0.0.0.0/0"]).contains("::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_network_in_the_clothes_of_ipv6_is_one_of_ipv4() {
+        for (text, inside, outside) in [
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+            ("::ffff:a00:0/104", "10.255.0.1", "11.0.0.1"),
+            ("::ffff:192.0.2.7/128", "192.0.2.7", "192.0.2.8"),
+            ("::ffff:0:0/96", "203.0.113.1", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "10.0.0.1"),
+            ("::a00:0/104", "::a00:1", "10.0.0.1"),
+        ] {
+            let list = networks(&[text]);
+            assert!(list.contains(inside.parse().unwrap()), "{text}");
+            assert!(!list.contains(outside.parse().unwrap()), "{text}");
+        }
+        let around = "10.0.0.0/8".parse().unwrap();
+        assert_eq!(parse("::ffff:10.0.0.1/104"), Err(NetworkError::Inside(around)));
     }
 
     #[test]

@@ -99,20 +99,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_stretch_of_time_gives_more_than_its_share(
+        fn every_stretch_of_time_gives_its_share_and_no_more(
             amount in 1..50u32,
             pauses in prop::collection::vec(0..400u64, 1..200),
         ) {
-            let bucket = Bucket::new(quota(amount, Duration::from_secs(1)));
-            let start = Instant::now();
-            let mut now = start;
-            let mut given = 0u128;
+            let quota = quota(amount, Duration::from_secs(1));
+            let (slot, nanosecond) = (quota.per / amount, Duration::from_nanos(1));
+            let (mut taken, mut now) = (Taken::default(), Instant::now());
+            let mut given: Vec<Instant> = Vec::new();
             for pause in pauses {
                 now += Duration::from_millis(pause);
-                given += u128::from(bucket.take(now).is_ok());
-                let elapsed = now.duration_since(start).as_nanos();
-                // One more for what division rounds away.
-                prop_assert!(given <= u128::from(amount) * (1 + elapsed / 1_000_000_000) + u128::from(amount) + 1);
+                match quota.take(taken, now) {
+                    Ok(after) => {
+                        taken = after;
+                        given.push(now);
+                    }
+                    // It is there when it was said to be, and not before.
+                    Err(wait) => {
+                        prop_assert_eq!(quota.wait(taken, now + wait), None);
+                        prop_assert_eq!(quota.wait(taken, now + wait - nanosecond), Some(nanosecond));
+                    }
+                }
+            }
+            for (from, first) in given.iter().enumerate() {
+                for (count, last) in (1_u32..).zip(&given[from..]) {
+                    prop_assert!(slot * count <= *last - *first + quota.per);
+                }
             }
         }
     }

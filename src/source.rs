@@ -162,16 +162,7 @@ impl Source {
             EventId::At(places) => places,
         };
         let Some((place, id)) = first(request, places) else { return Identity::None };
-        Identity::Id { id, signed: self.covers(place) }
-    }
-
-    /// Whether what stands there is signed.
-    fn covers(&self, place: &Location) -> bool {
-        match place {
-            Location::Header(name) => self.verifier.covers_header(name),
-            Location::Pointer(_) => self.verifier.covers_body(),
-            Location::Joined(parts) => parts.iter().all(|part| self.covers(part)),
-        }
+        Identity::Id { id, signed: self.verifier.covers(place) }
     }
 
     /// Logs why a request was refused, once a second at the most.

@@ -25,6 +25,7 @@ const CONTENT: &str = r#"add content = "{body}", or what else the sender signs"#
 const SIGNATURE: &str = r#"add signature = { header = "X-Signature" }"#;
 const NAME: &str = r#"add name = "twilio", or whoever else signs that way"#;
 const TOKEN: &str = r#"add token = { header = "X-Token" }"#;
+const KEYED: &str = r#"kind = "hmac" has one, and kind = "code" with a secret"#;
 const LABEL: &str = r#"add prefix = "v1a,", or whatever tells these signatures from the others"#;
 
 /// How far from now a timestamp may be.
@@ -82,15 +83,25 @@ pub(super) fn read(item: Item<'_>) -> Option<Described> {
             kind => signed(scheme, kind).map(|spec| Spec::Signed(Box::new(spec))),
         };
         let reply = scheme.optional_table("success_response", reply::read);
-        let handshakes = scheme.optional("handshake", handshake::read).unwrap_or_default();
+        let handshakes = scheme.optional("handshake", |item| handshakes(item, spec.as_ref()));
         let failure_status = u16::try_from(scheme.count(&FAILURE_STATUS)).ok()?;
         Some(Described {
             spec: spec?,
-            handshakes,
+            handshakes: handshakes.unwrap_or_default(),
             reply,
             failure_status: StatusCode::from_u16(failure_status).ok()?,
         })
     })
+}
+
+/// The handshakes of a scheme, which must have a key for those that ask for a signature.
+fn handshakes(item: Item<'_>, spec: Option<&Spec>) -> Option<Vec<Handshake>> {
+    let handshakes = handshake::read(item)?;
+    if handshakes.iter().any(Handshake::proves) && spec.is_some_and(|spec| !spec.has_shared_key()) {
+        item.wrong("`hmac` in an answer: a scheme of this kind has no key to sign with", KEYED);
+        return None;
+    }
+    Some(handshakes)
 }
 
 /// Reports what is wrong with a description at the key that is to blame.

@@ -17,6 +17,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::field::display;
 
 use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
@@ -88,9 +89,6 @@ impl Dispatch {
                 lease = turns.next(|route| self.most(route)), if running.len() < ATTEMPTS_A_THREAD => {
                     let route = lease.route.clone();
                     running.push(Box::pin(self.deliver(lease).map(move |()| turns.end(&route))));
-                    if running.len() == ATTEMPTS_A_THREAD {
-                        turns.pass_on();
-                    }
                 }
             }
         }
@@ -114,24 +112,28 @@ impl Dispatch {
         let mut reruns = 0;
         loop {
             let snapshot = self.current.load_full();
-            let (route, handler) = match snapshot.target(&lease.route) {
-                Ok(found) if self.ledger().held(&lease.route).is_none() => found,
-                _ => return self.ledger().give_back(lease),
+            let Ok((route, handler)) = snapshot.target(&lease.route) else {
+                return self.ledger().give_back(lease);
             };
+            self.ledger().room_to_settle().await;
+            let _turn = handler.turn(reruns > 0).await;
+            // It may have waited long for its turn.
+            if self.ledger().held(&lease.route).is_some() {
+                return self.ledger().give_back(lease);
+            }
             let (id, event, before) = match self.read(&lease).await {
                 Ok(found) => found,
-                Err(problem) => return self.unreadable(lease, problem, route, handler),
+                Err(problem) => return self.unreadable(lease, &problem, route, handler),
             };
-            let _turn = handler.turn(reruns > 0).await;
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
-            let routes = &self.current.load().routes;
+            let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
             let mut next = self.next(&lease, before, route, &attempt.outcome);
             let name = lease.route.clone();
             let told = (lease.attempt(), &*name);
             if let Some(staged) = staged {
                 match self.ledger().settle_with(lease, attempt.clone(), next, staged).await {
-                    Ok(()) => return self.tell(id, told, &attempt, &next),
+                    Ok(()) => return self.tell(Some(id), told, &attempt, &next),
                     Err(again) => lease = again,
                 }
                 self.outbox.metrics.outdated.with_label_values(&[told.1]).inc();
@@ -142,20 +144,21 @@ impl Dispatch {
                 attempt.outcome = outbox::outdated();
                 next = self.next(&lease, before, route, &attempt.outcome);
             }
-            self.tell(id, told, &attempt, &next);
+            self.tell(Some(id), told, &attempt, &next);
             return self.ledger().settle(lease, attempt, next);
         }
     }
 
     /// An event that is damaged on the disk fails its attempt.
-    fn unreadable(&self, lease: Lease, problem: String, route: &Route, handler: &Handler) {
-        tracing::error!(route = %lease.route, problem, "an attempt failed before it began");
+    fn unreadable(&self, lease: Lease, problem: &ReadError, route: &Route, handler: &Handler) {
+        let number = lease.event_number();
+        tracing::error!(number, route = %lease.route, %problem, "an event is damaged");
         let (started_at, version) = (wall_ms(), handler.version().clone());
-        let outcome = Outcome::Trap(problem);
+        let outcome = Outcome::Trap(problem.to_string());
         let next = self.next(&lease, 0, route, &outcome);
         let attempt =
             Attempt { started_at, duration: Duration::ZERO, outcome, version, logs: None };
-        self.outbox.count(&route.name, &attempt, &next);
+        self.tell(None, (lease.attempt(), &lease.route), &attempt, &next);
         self.ledger().settle(lease, attempt, next);
     }
 
@@ -190,29 +193,29 @@ impl Dispatch {
 
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
     /// stays so.
-    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>, u32), String> {
+    async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>, u32), ReadError> {
         loop {
             match self.ledger().event(lease) {
-                Ok(found) => return Ok(found),
-                Err(problem @ ReadError::Sqlite(_)) => {
+                Err(problem) if !problem.is_damage() => {
                     tracing::error!(route = %lease.route, %problem, "an event is read again");
                     sleep(READ_AGAIN).await;
                 }
-                Err(problem) => return Err(problem.to_string()),
+                read => return read,
             }
         }
     }
 
-    fn tell(&self, id: EventId, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
+    /// Tells the log and the metrics what became of an attempt. A damaged event has no id.
+    fn tell(&self, id: Option<EventId>, (n, route): (u32, &str), attempt: &Attempt, next: &Next) {
         self.outbox.count(route, attempt, next);
         let Attempt { outcome, duration, .. } = attempt;
         let (attempt, took, outcome_name) = (n, millis(*duration), outcome.name());
         let error = outcome.error();
-        let error = error.as_deref();
+        let (error, event) = (error.as_deref(), id.map(display));
         match next {
             Next::Done => {
                 tracing::debug!(
-                    event = %id,
+                    event,
                     route,
                     attempt,
                     took_ms = took,
@@ -223,7 +226,7 @@ impl Dispatch {
             Next::RetryAt(at) => {
                 let due = crate::clock::rfc3339(*at);
                 tracing::info!(
-                    event = %id,
+                    event,
                     route,
                     attempt,
                     outcome = outcome_name,
@@ -233,14 +236,7 @@ impl Dispatch {
                 );
             }
             Next::Dead => {
-                tracing::warn!(
-                    event = %id,
-                    route,
-                    attempt,
-                    outcome = outcome_name,
-                    error,
-                    "dead letter"
-                );
+                tracing::warn!(event, route, attempt, outcome = outcome_name, error, "dead letter");
             }
         }
     }

@@ -16,6 +16,7 @@ const SHARE: usize = 4;
 pub struct Turns {
     leases: Receiver<Lease>,
     lines: Mutex<Lines<Lease>>,
+    /// Something waits in the lines, and whoever saw it took one of it only.
     another: Notify,
 }
 
@@ -36,6 +37,10 @@ impl Turns {
                     lines.wait(lease.route.clone(), lease);
                 }
                 if let Some(lease) = lines.take(&most) {
+                    // Whoever waits heard only of what came, not that it was taken along.
+                    if lines.any_wait() {
+                        self.another.notify_one();
+                    }
                     return lease;
                 }
             }
@@ -49,13 +54,6 @@ impl Turns {
     /// An attempt of that route has ended.
     pub fn end(&self, route: &str) {
         self.lines().end(route);
-    }
-
-    /// Lets another thread look, since the one that calls has no room for what waits.
-    pub fn pass_on(&self) {
-        if self.lines().any_wait() {
-            self.another.notify_one();
-        }
     }
 
     /// Gives no more leases.
@@ -138,7 +136,18 @@ fn may_run(running: usize, most: usize, free: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use http::{HeaderMap, Method};
+
     use super::*;
+    use crate::delivery::{Backlog, Full};
+    use crate::event::Event;
+    use crate::ledger::{Ledger, Options, Retention, Target};
+    use crate::metrics::Metrics;
+    use crate::verify::{Request, Scheme, Verifier};
 
     const NO_LIMIT: usize = usize::MAX;
 
@@ -226,5 +235,46 @@ mod tests {
         lines.end("a");
         assert!(lines.routes.is_empty() && !lines.any_wait());
         assert_eq!(lines.free, 64);
+    }
+
+    /// A ledger with leases of one event for so many routes.
+    async fn with_leases(folder: &std::path::Path, count: usize) -> Ledger {
+        let (long, data) = (Duration::MAX, folder.to_owned());
+        let retention = Retention { done: long, dead: long, unrouted: long, bytes: u64::MAX };
+        let (dedupe_window, dedupe_memory, min_free) = (long, 1 << 20, 0);
+        let options = Options { data, dedupe_window, dedupe_memory, min_free, retention };
+        let ledger = Ledger::open(&options, &Metrics::new().unwrap()).unwrap();
+        let request = Request {
+            method: Method::POST,
+            target: "/hooks/s".to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            peer: [127, 0, 0, 1].into(),
+        };
+        let verifier = Verifier::new(Scheme::Unsigned, Vec::new()).unwrap();
+        let verified = verifier.verify(request, 0).unwrap();
+        let event = Event::new(verified, "s".into(), "t".into(), 1, None);
+        let backlog = Backlog { events: u64::MAX, bytes: u64::MAX, full: Full::Refuse };
+        let target = |n| Target { route: format!("{n}").into(), order: None, backlog };
+        ledger.append(event, None, (0..count).map(target).collect()).await.unwrap();
+        ledger
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_waits_hears_of_what_another_left_in_the_lines() {
+        let (folder, (send, leases)) = (tempfile::tempdir().unwrap(), async_channel::unbounded());
+        let ledger = with_leases(folder.path(), 3).await;
+        let turns = Turns::new(leases, 64);
+        let next = || Box::pin(turns.next(|_| NO_LIMIT));
+        let mut waiting = [next(), next(), next()];
+        for thread in &mut waiting {
+            assert!(thread.now_or_never().is_none());
+        }
+        for _ in 0..3 {
+            send.try_send(ledger.leases().recv().await.unwrap()).unwrap();
+        }
+        for thread in waiting {
+            assert!(thread.now_or_never().is_some(), "it sleeps beside work");
+        }
     }
 }

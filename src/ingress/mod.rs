@@ -193,7 +193,7 @@ impl Ingress {
 
     async fn take(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         source: &Source,
         request: Request<Incoming>,
         peer: IpAddr,
@@ -218,7 +218,7 @@ impl Ingress {
     /// Stores an event: at once, or with what the first sync route comes to.
     async fn store(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         event: Event,
         same: Option<Sameness>,
         mut routes: Vec<&Arc<Route>>,
@@ -236,7 +236,8 @@ impl Ingress {
         };
         match snapshot.target(&route.name) {
             Ok((_, handler)) if self.ledger.held(&route.name).is_none() => {
-                let work = Work { event, same, route, handler: handler.clone(), others };
+                let (handler, snapshot) = (handler.clone(), snapshot.clone());
+                let work = Work { event, same, route, handler, others, snapshot };
                 let (ended, known) = self.attempts.make(work).await;
                 Ok(Ended::Sync(ended, known))
             }
@@ -262,13 +263,15 @@ impl Ingress {
         source: &Source,
         request: &verify::Request,
     ) -> (Option<String>, Option<Sameness>) {
-        let (name, body) = (&*source.name, Some(&*request.body));
+        let same = |id, with_body: bool| {
+            let body = with_body.then(|| source.verifier.signed_body(request));
+            Some(self.ledger.sameness(&source.name, id, body.as_deref()))
+        };
         match source.identity(request) {
             Identity::None => (None, None),
-            Identity::Body => (None, Some(self.ledger.sameness(name, None, body))),
+            Identity::Body => (None, same(None, true)),
             Identity::Id { id, signed } => {
-                let same = self.ledger.sameness(name, Some(&id), body.filter(|_| !signed));
-                (Some(head(&id, SENDER_ID_BYTES).to_owned()), Some(same))
+                (Some(head(&id, SENDER_ID_BYTES).to_owned()), same(Some(&*id), !signed))
             }
         }
     }

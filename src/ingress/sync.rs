@@ -15,7 +15,7 @@ use crate::handler::{Call, Called, Handler, Slot, Slots};
 use crate::ledger::{AppendError, Attempt, Sameness, Settled, Staged, SyncDelivery, Target};
 use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
-use crate::snapshot::Current;
+use crate::snapshot::Snapshot;
 
 /// How a request on a sync route ended.
 #[derive(Debug, Clone)]
@@ -53,7 +53,6 @@ pub struct Attempts {
     slots: Slots,
     running: Arc<Mutex<HashMap<Sameness, watch::Receiver<Option<Ended>>>>>,
     outbox: Outbox,
-    current: Current,
 }
 
 /// An event on its way to a handler that its sender waits for.
@@ -68,6 +67,8 @@ pub struct Work {
     pub handler: Arc<Handler>,
     /// The other routes that take the event; nobody waits for them.
     pub others: Vec<Target>,
+    /// What all of that is of.
+    pub snapshot: Arc<Snapshot>,
 }
 
 /// What is known of the event from before.
@@ -81,8 +82,8 @@ enum Before {
 
 impl Attempts {
     /// In these places.
-    pub fn new(slots: Slots, outbox: Outbox, current: Current) -> Self {
-        Self { slots, running: Arc::default(), outbox, current }
+    pub fn new(slots: Slots, outbox: Outbox) -> Self {
+        Self { slots, running: Arc::default(), outbox }
     }
 
     /// Makes the attempt, or waits for one of the same event that is under way. True beside the
@@ -112,6 +113,10 @@ impl Attempts {
     async fn run(&self, slot: Slot, work: Work) -> (Ended, bool) {
         match self.before(&work).await {
             None => (Ended::Unavailable, false),
+            // What is certain to be refused spends no attempt.
+            Some(Before::Nothing) if !self.outbox.ledger.has_room(&work.event, &work.others) => {
+                (Ended::Full, false)
+            }
             Some(Before::Nothing) => {
                 let id = self.outbox.ledger.new_id(&work.event);
                 (self.attempt(slot, id, None, work).await, false)
@@ -159,7 +164,7 @@ impl Attempts {
     /// Makes the attempt, and stores what it came to. It is made again while what it reads of its
     /// handler's state is changed by others.
     async fn stored(&self, id: EventId, before: Option<&SyncDelivery>, work: Work) -> Ended {
-        let Work { event, same, route, handler, others } = work;
+        let Work { event, same, route, handler, others, snapshot } = work;
         let place = Place { id, event: Arc::new(event), same, others, before };
         let n = before.map_or(1, |before| before.attempts + 1);
         let mut reruns = 0;
@@ -167,7 +172,7 @@ impl Attempts {
             let _turn = handler.turn(reruns > 0).await;
             let (event, state) = (&place.event, self.outbox.ledger.state());
             let (mut attempt, effects) = call(event, &route, &handler, state, (id, n)).await;
-            let routes = &self.current.load().routes;
+            let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, event), effects, &attempt.outcome, routes).await;
             let mut stored = self.store(&place, settled(&route, &attempt, staged)).await;
             if stored == Err(AppendError::Outdated) {

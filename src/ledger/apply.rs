@@ -7,9 +7,9 @@ use super::queue::{self, AT_ONCE, NEVER, Row};
 use super::retain;
 use super::routes::{Moved, Routes};
 use super::schema::{self, ORDINAL_BITS};
-use super::{Again, Append, AppendError, Attempt, Sameness, Settle, Settled, Target, order};
+use super::{Again, Append, Attempt, Sameness, Settle, Settled, Target, order};
 use crate::clock::millis;
-use crate::delivery::{Full, Next, Outcome, Reply, State};
+use crate::delivery::{Next, Outcome, Reply, State};
 use crate::event::Headers;
 
 /// Why a delivery is dead that no attempt was made of.
@@ -23,18 +23,16 @@ pub fn delivery_key(seq: u64, ordinal: usize) -> i64 {
 }
 
 /// Which of an event's routes have room for it.
-///
-/// # Errors
-/// One has none, and the sender is asked to come again. An emitted event has no sender.
-pub fn admit(append: &Append, routes: &Routes, moved: &Moved) -> Result<Vec<bool>, AppendError> {
-    let has_room = |target: &Target| {
-        let (events, bytes) = routes.unsettled(&target.route, moved);
-        target.backlog.has_room(events, bytes, append.size())
-    };
-    let room: Vec<bool> = append.targets.iter().map(has_room).collect();
-    let refuses = |(target, room): (&Target, &bool)| !room && target.backlog.full == Full::Refuse;
-    let refused = append.reply.is_some() && append.targets.iter().zip(&room).any(refuses);
-    if refused { Err(AppendError::Full) } else { Ok(room) }
+pub fn room(append: &Append, routes: &Routes, moved: &Moved) -> Vec<bool> {
+    let has_room =
+        |target: &Target| target.has_room(routes.unsettled(&target.route, moved), append.size());
+    append.targets.iter().map(has_room).collect()
+}
+
+/// Whether one of an event's routes that has no room asks its sender to come again.
+pub fn is_refused(append: &Append, room: &[bool]) -> bool {
+    let refuses = |(target, room): (&Target, &bool)| !room && target.refuses();
+    append.targets.iter().zip(room).any(refuses)
 }
 
 /// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes,
@@ -131,13 +129,11 @@ pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([seq]).map(drop)
 }
 
-/// Settles a leased delivery. It is due again, or the one that waited for it is due.
+/// Settles a delivery that was just taken out of the queue. It is due again, or the one that waited
+/// for it is due.
 pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<()> {
-    let Settle { lease, attempt, next, effects: _ } = settle;
+    let Settle { lease, attempt, next, .. } = settle;
     let row = lease.row;
-    if !queue::remove(db, &row)? {
-        return Ok(());
-    }
     let mut due_at = None;
     match *next {
         Next::RetryAt(at) => {

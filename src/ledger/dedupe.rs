@@ -15,6 +15,10 @@ use crate::event::EventId;
 /// Bytes of memory that one remembered id takes, its share of spare room included.
 const ENTRY_BYTES: u64 = 96;
 
+/// When the newest remembered id is ahead of the clock by more milliseconds, the clock was set back:
+/// requests come in nearly in order.
+const SET_BACK: u64 = 60_000;
+
 /// What makes two events the same, as a keyed hash: senders choose ids, so they could choose
 /// ids that collide under a hash whose key they know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,14 +87,16 @@ impl Seen {
     /// # Errors
     /// The file cannot be read.
     pub fn read_back(&mut self, db: &Connection, tag: u32) -> rusqlite::Result<()> {
-        let since = wall_ms().saturating_sub(self.window);
+        let now = wall_ms();
+        let since = now.saturating_sub(self.window);
         let sql = "SELECT seq, received_at, hash
             FROM (SELECT * FROM dedupe ORDER BY seq DESC LIMIT ?) WHERE received_at>=? ORDER BY seq";
         let mut select = db.prepare(sql)?;
         let mut rows = select.query(params![self.most, since])?;
         while let Some(row) = rows.next()? {
             let (seq, at) = (row.get(0)?, row.get(1)?);
-            self.insert(Sameness::from_bytes(row.get(2)?), EventId::new(at, tag, seq), at);
+            let id = EventId::new(at, tag, seq);
+            self.insert(Sameness::from_bytes(row.get(2)?), id, at.min(now));
         }
         Ok(())
     }
@@ -130,7 +136,16 @@ impl Seen {
         reach.unwrap_or(self.window).min(self.window) / 1_000
     }
 
+    /// The number of the oldest event that is remembered.
+    pub fn oldest(&self) -> Option<u64> {
+        let (_, oldest) = self.order.front()?;
+        self.ids.get(oldest).map(|id| id.seq())
+    }
+
     fn forget(&mut self, now: u64) {
+        if self.order.back().is_some_and(|(at, _)| *at > now.saturating_add(SET_BACK)) {
+            self.order.iter_mut().for_each(|(at, _)| *at = now.min(*at));
+        }
         while let Some((at, oldest)) = self.order.front().copied()
             && at.saturating_add(self.window) < now
         {
@@ -179,6 +194,17 @@ mod tests {
         assert_eq!(seen.first(same(1), 1_100), Some(id(1)));
         assert_eq!(seen.first(same(2), 1_100), None);
         assert_eq!(seen.first(same(1), 1_101), None);
+    }
+
+    #[test]
+    fn under_a_clock_that_was_set_back_an_id_is_known_no_longer_than_the_window() {
+        let mut seen = Seen::new(Duration::from_millis(100), 1 << 20);
+        seen.insert(same(1), id(1), 10 * SET_BACK);
+        seen.insert(same(2), id(2), 10 * SET_BACK);
+        assert_eq!(seen.first(same(1), 1_000), Some(id(1)));
+        seen.insert(same(3), id(3), 1_000);
+        assert_eq!((seen.first(same(2), 1_100), seen.oldest()), (Some(id(2)), Some(1)));
+        assert_eq!((seen.first(same(2), 1_101), seen.oldest()), (None, None));
     }
 
     #[test]

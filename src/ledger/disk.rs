@@ -86,7 +86,7 @@ impl Disk {
             tracing::error!(%error, "the ledger cannot be written");
         }
         let lately = self.failed.take().filter(|failed| failed.at.elapsed() < CALM);
-        let wait = lately.map_or(AFTER_FAILURE, |failed| (failed.wait * 2).min(AT_MOST));
+        let wait = wait_after(lately.map(|failed| failed.wait));
         self.failed = Some(Failed { at: Instant::now(), wait });
     }
 
@@ -132,6 +132,11 @@ impl Disk {
     }
 }
 
+/// How long to wait after a failure; `before` is the wait after another one lately.
+fn wait_after(before: Option<Duration>) -> Duration {
+    before.map_or(AFTER_FAILURE, |before| (before * 2).min(AT_MOST))
+}
+
 /// Not SQLite's own checkpoint after a commit, which would keep its errors to itself, and everyone
 /// in the commit waiting. What a reader still needs stays in the log.
 fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
@@ -160,5 +165,18 @@ fn write_again(log: &Path) -> io::Result<()> {
         };
         file.write_all_at(bytes, at)?;
         at += bytes.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wait_is_twice_the_one_before_up_to_an_end() {
+        let next = |wait: &Option<Duration>| Some(Some(wait_after(*wait)));
+        let waits = std::iter::successors(Some(None), next).flatten().take(8);
+        let waits: Vec<u128> = waits.map(|wait| wait.as_millis()).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
     }
 }

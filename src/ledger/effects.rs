@@ -11,7 +11,7 @@ use super::{apply, queue, state};
 pub enum Ended {
     /// It is settled.
     Now,
-    /// It was settled before.
+    /// It was settled before, and its delivery may be leased again: nothing was done.
     Before,
     /// What its attempt read has changed: nothing was done.
     Outdated,
@@ -24,13 +24,15 @@ pub fn settle(
     routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<Ended> {
-    if let Some(effects) = &settle.effects {
-        if !queue::holds(db, &settle.lease.row)? {
-            return Ok(Ended::Before);
-        }
-        if !commit(db, &effects.staged, routes, moved)? {
-            return Ok(Ended::Outdated);
-        }
+    let row = &settle.lease.row;
+    if !queue::remove(db, row)? {
+        return Ok(Ended::Before);
+    }
+    if let Some(effects) = &settle.effects
+        && !commit(db, &effects.staged, routes, moved)?
+    {
+        queue::add(db, row)?;
+        return Ok(Ended::Outdated);
     }
     apply::settle(db, settle, moved)?;
     Ok(Ended::Now)
@@ -75,7 +77,7 @@ fn commit(
     state::write(db, changes, &after)?;
     for event in emitted {
         // It has no sender who could be asked to come again.
-        let Ok(room) = apply::admit(event, routes, moved) else { continue };
+        let room = apply::room(event, routes, moved);
         apply::append(db, event, &room, routes, moved)?;
     }
     Ok(true)

@@ -45,6 +45,8 @@ pub struct Group<'a> {
     pub unordered: Option<i64>,
     /// Where removing stands.
     pub removal: &'a Removal,
+    /// The file is about to be closed.
+    pub last: bool,
 }
 
 impl Group<'_> {
@@ -59,6 +61,7 @@ impl Group<'_> {
         done: &mut Done,
     ) -> rusqlite::Result<()> {
         let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+        let written = group.total_changes();
         for settle in &batch.settles {
             let ended = effects::settle(&group, settle, self.routes, &mut done.moved)?;
             done.ended.push(ended);
@@ -81,10 +84,15 @@ impl Group<'_> {
             done.released = !order::release(&group, route)?;
         }
         if self.removal.is_due() {
-            done.removed = Some(self.removal.step(&group, wall_ms(), &mut done.moved)?);
+            let remembered = self.seen().oldest();
+            done.removed =
+                Some(self.removal.step(&group, wall_ms(), remembered, &mut done.moved)?);
         }
         self.routes.write(&group, &done.moved)?;
-        apply::count(&group, &done.moved, self.stamp)?;
+        // A disk that has nothing to keep is left alone.
+        if self.last || group.total_changes() > written {
+            apply::count(&group, &done.moved, self.stamp)?;
+        }
         group.commit()
     }
 
@@ -101,10 +109,10 @@ impl Group<'_> {
             apply::duplicate(db, id.seq())?;
             return Ok(Ok(Receipt { id, duplicate: true }));
         }
-        let room = match apply::admit(append, self.routes, &done.moved) {
-            Ok(room) => room,
-            Err(refused) => return Ok(Err(refused)),
-        };
+        let room = apply::room(append, self.routes, &done.moved);
+        if apply::is_refused(append, &room) {
+            return Ok(Err(AppendError::Full));
+        }
         let (settled, moved) = (append.settled.as_ref(), &mut done.moved);
         if !effects::commit_settled(db, settled, self.routes, moved)? {
             return Ok(Err(AppendError::Outdated));

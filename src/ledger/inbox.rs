@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::replay::Replay;
-use super::{Again, Append, AppendError, Lease, Pause, Ruling, Settle};
+use super::{Again, Append, AppendError, Lease, Pause, Ruling, Settle, Staged};
 
 /// Operations in one commit at the most.
 const COMMIT_OPERATIONS: usize = 1_024;
@@ -75,6 +75,14 @@ impl Batch {
             && self.again.is_empty()
             && self.pauses.is_empty()
             && self.replays.is_empty()
+    }
+
+    /// See [`Append::leave_bodies`].
+    pub fn leave_bodies(&mut self) {
+        self.appends.iter_mut().for_each(Append::leave_bodies);
+        let again = self.again.iter_mut().filter_map(|again| again.settled.effects.as_mut());
+        let settles = self.settles.iter_mut().filter_map(|settle| settle.effects.as_mut());
+        again.chain(settles.map(|effects| &mut effects.staged)).for_each(Staged::leave_bodies);
     }
 }
 

@@ -9,10 +9,12 @@ mod cause;
 mod dedupe;
 mod disk;
 mod effects;
+mod folder;
 mod group;
 mod handover;
 mod health;
 mod inbox;
+mod kept;
 mod leases;
 mod letters;
 mod matching;
@@ -34,10 +36,8 @@ mod tests;
 mod work;
 mod writer;
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -56,9 +56,11 @@ use crate::metrics::Metrics;
 use body::Packed;
 pub use dedupe::Sameness;
 use dedupe::{SamenessKey, Seen};
+use folder::Folder;
 use health::Health;
 pub use health::Problem;
 use inbox::Inbox;
+use kept::Kept;
 pub use letters::{Group, Letters};
 pub use matching::Match;
 pub use order::Order;
@@ -66,8 +68,8 @@ pub use outside::OutsideError;
 pub use read::{AttemptRow, DeliveryRow, EventRow, ReadError, Reader, RouteRow, SyncDelivery};
 pub use replay::{LastReplay, Replayed};
 pub use retain::Retention;
-use routes::Holds;
 pub use routes::Rule;
+use routes::{Holds, Unsettled};
 pub use schema::SchemaError;
 pub use search::{Filter, Page};
 use spool::Spool;
@@ -122,6 +124,7 @@ pub struct Ledger {
 
 struct Shared {
     inbox: Arc<Inbox>,
+    kept: Kept,
     reader: Arc<Reader>,
     spool: Arc<Spool>,
     stamps: Stamps,
@@ -131,6 +134,7 @@ struct Shared {
     next_seq: AtomicU64,
     leases: Receiver<Lease>,
     holds: Arc<ArcSwap<Holds>>,
+    unsettled: Unsettled,
     health: Arc<Health>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -145,27 +149,21 @@ impl Ledger {
     }
 
     fn open_at(options: &Options, metrics: &Metrics, stamps: Stamps) -> Result<Self, OpenError> {
-        let bodies = options.data.join("bodies");
-        make_private(&options.data)
-            .and_then(|()| make_private(&bodies))
-            .map_err(|error| folder(&options.data, error))?;
-        let lock = lock(&options.data)?;
-        let file = options.data.join("ledger.db");
-        make_file(&file).map_err(|error| folder(&options.data, error))?;
+        let Folder { file, bodies, lock } = folder::make(&options.data)?;
+        let in_folder = |error| OpenError::Folder { path: options.data.clone(), error };
         let spool = Arc::new(Spool::new(bodies));
         let inbox = Arc::new(Inbox::default());
         let (to_dispatch, leases) = async_channel::unbounded();
-        let sweeper =
-            Sweeper::start(&file, spool.clone()).map_err(|error| folder(&options.data, error))?;
+        let sweeper = Sweeper::start(&file, spool.clone()).map_err(in_folder)?;
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
             writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
         let view = (facts.tag, facts.out, facts.holds.clone());
         let reader = Arc::new(Reader::new(file.clone(), spool.clone(), view));
-        let thread =
-            writer.start(inbox.clone(), lock).map_err(|error| folder(&options.data, error))?;
+        let thread = writer.start(inbox.clone(), lock).map_err(in_folder)?;
         let shared = Shared {
             inbox,
+            kept: Kept::default(),
             reader,
             spool,
             stamps,
@@ -175,6 +173,7 @@ impl Ledger {
             next_seq: AtomicU64::new(facts.next_seq),
             leases,
             holds: facts.holds,
+            unsettled: facts.unsettled,
             health: facts.health,
             writer: Mutex::new(Some(thread)),
         };
@@ -245,6 +244,15 @@ impl Ledger {
         durable.await.unwrap_or(Err(AppendError::Unavailable))
     }
 
+    /// Whether none of these routes would refuse the event, as far as is known before it is its
+    /// turn.
+    pub fn has_room(&self, event: &Event, targets: &[Target]) -> bool {
+        let fits = |target: &Target| {
+            target.has_room(self.shared.unsettled.of(&target.route), work::size(event))
+        };
+        targets.iter().all(|target| !target.refuses() || fits(target))
+    }
+
     /// The first event of that sameness, if it came in within the window before `now`.
     pub fn first(&self, same: Sameness, now: u64) -> Option<EventId> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).first(same, now)
@@ -283,9 +291,16 @@ impl Ledger {
         }
     }
 
+    /// Waits until an attempt may begin: not while settlements that wait for the disk hold much
+    /// memory.
+    pub async fn room_to_settle(&self) {
+        self.shared.kept.room().await;
+    }
+
     /// Records how an attempt of a leased delivery ended; it is durable a few milliseconds later.
     pub fn settle(&self, lease: Lease, attempt: Attempt, next: Next) {
-        self.shared.inbox.settle(Settle { lease, attempt, next, effects: None });
+        let held = self.shared.kept.share(attempt.bytes());
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects: None, _held: Some(held) });
     }
 
     /// Records how an attempt of a leased delivery ended, with its effects; both are durable when
@@ -302,7 +317,8 @@ impl Ledger {
     ) -> Result<(), Lease> {
         let (reply, settled) = oneshot::channel();
         let effects = Some(Effects { staged, reply });
-        self.shared.inbox.settle(Settle { lease, attempt, next, effects });
+        // Whoever waits for it in its place makes no other attempt meanwhile.
+        self.shared.inbox.settle(Settle { lease, attempt, next, effects, _held: None });
         // A ledger that was closed keeps no promise, and needs no other attempt.
         settled.await.unwrap_or(Ok(()))
     }
@@ -404,41 +420,5 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-fn folder(path: &Path, error: io::Error) -> OpenError {
-    OpenError::Folder { path: path.to_owned(), error }
-}
-
-/// Makes a folder that only its owner may enter, and those above it, and waits until the disk has
-/// them.
-fn make_private(path: &Path) -> io::Result<()> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-    let above = above.unwrap_or(Path::new("."));
-    let make = || fs::DirBuilder::new().mode(0o700).create(path);
-    let made = match make() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
-            make_private(above).and_then(|()| make())
-        }
-        made => made,
-    };
-    match made {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.and_then(|()| File::open(above)?.sync_all()),
-    }
-}
-
-/// Makes the file if there is none; SQLite's other files get the same mode.
-fn make_file(path: &Path) -> io::Result<File> {
-    File::options().append(true).create(true).mode(0o600).open(path)
-}
-
-fn lock(data: &Path) -> Result<File, OpenError> {
-    let file = File::create(data.join("lock")).map_err(|error| folder(data, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse(data.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(folder(data, error)),
     }
 }

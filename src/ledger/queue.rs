@@ -50,16 +50,11 @@ pub fn add(db: &Connection, row: &Row) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO queue VALUES(?,?,?,?,?,?)")?.execute(row).map(drop)
 }
 
-/// Whether a delivery is there with that stamp.
-pub fn holds(db: &Connection, row: &Row) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM queue WHERE route=? AND due_at=? AND delivery=?";
-    db.prepare_cached(sql)?.exists(params![row.route, row.due_at, row.delivery])
-}
-
-/// Takes a delivery out; false when it is not there with that stamp.
+/// Takes a delivery out; false when it is not there with that stamp, for that attempt.
 pub fn remove(db: &Connection, row: &Row) -> rusqlite::Result<bool> {
-    let sql = "DELETE FROM queue WHERE route=? AND due_at=? AND delivery=?";
-    Ok(db.prepare_cached(sql)?.execute(params![row.route, row.due_at, row.delivery])? > 0)
+    let Row { route, due_at, delivery, attempt, .. } = row;
+    let sql = "DELETE FROM queue WHERE route=? AND due_at=? AND delivery=? AND attempt=?";
+    Ok(db.prepare_cached(sql)?.execute(params![route, due_at, delivery, attempt])? > 0)
 }
 
 /// What of a route is due at the stamp `now`, no more than `limit` fresh ones and as many retries.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use thiserror::Error;
 
 use super::body;
@@ -37,6 +37,24 @@ pub enum ReadError {
     /// The body is damaged or its file cannot be read.
     #[error("an event's body cannot be read: {0}")]
     Body(#[from] io::Error),
+}
+
+impl ReadError {
+    /// Whether what the disk has is not what was stored, so that asking again gives the same.
+    /// Otherwise the disk, or the system, gives nothing for now.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Missing => true,
+            Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
+                matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            }
+            // A value of the wrong kind.
+            Self::Sqlite(_) => true,
+            Self::Body(error) => {
+                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData)
+            }
+        }
+    }
 }
 
 /// Reads what is committed, on connections of its own.
@@ -363,4 +381,36 @@ fn sync(row: &Row<'_>) -> rusqlite::Result<SyncDelivery> {
     };
     let state = State::from_name(row.get_ref(1)?.as_str()?).unwrap_or(State::Parked);
     Ok(SyncDelivery { key: row.get(0)?, state, attempts: row.get(2)?, reply })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn damage_is_told_from_what_may_pass() {
+        let sqlite = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into();
+        let body = |kind| io::Error::from(kind).into();
+        let wrong_kind = rusqlite::Error::IntegralValueOutOfRange(0, 0);
+        for (error, damage) in [
+            (ReadError::Missing, true),
+            (sqlite(ffi::SQLITE_CORRUPT), true),
+            (sqlite(ffi::SQLITE_CORRUPT_INDEX), true),
+            (sqlite(ffi::SQLITE_NOTADB), true),
+            (wrong_kind.into(), true),
+            (sqlite(ffi::SQLITE_IOERR_READ), false),
+            (sqlite(ffi::SQLITE_BUSY), false),
+            (sqlite(ffi::SQLITE_CANTOPEN), false),
+            (sqlite(ffi::SQLITE_NOMEM), false),
+            (body(io::ErrorKind::NotFound), true),
+            (body(io::ErrorKind::InvalidData), true),
+            (body(io::ErrorKind::PermissionDenied), false),
+            (io::Error::from_raw_os_error(5).into(), false),
+            (io::Error::from_raw_os_error(24).into(), false),
+        ] {
+            assert_eq!(error.is_damage(), damage, "{error}");
+        }
+    }
 }

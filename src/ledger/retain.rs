@@ -4,6 +4,7 @@
 //! rule. Nothing is removed that has a delivery which is not settled. A file of SQLite's does not
 //! shrink: pages that become free are used again, so it stays as large as it was at most.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -111,11 +112,18 @@ impl Removal {
         Instant::now() >= self.next_step
     }
 
-    /// One step, as part of a transaction. `now` is the wall clock's reading.
+    /// One step, as part of a transaction. `now` is the wall clock's reading, `remembered` the number
+    /// of the oldest event whose sameness is in memory.
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub fn step(&self, db: &Connection, now: u64, moved: &mut Moved) -> rusqlite::Result<Removed> {
+    pub fn step(
+        &self,
+        db: &Connection,
+        now: u64,
+        remembered: Option<u64>,
+        moved: &mut Moved,
+    ) -> rusqlite::Result<Removed> {
         let mut removed = Removed { used: used(db)?, ..Removed::default() };
         let is_time = Instant::now() >= self.next_pass;
         let is_needed = !self.stuck && removed.used > self.retention.bytes;
@@ -125,7 +133,8 @@ impl Removal {
         };
         removed.pass = true;
         let last = self.remove_events(db, now, after, &mut removed, moved)?;
-        let forgotten = forget(db, now.saturating_sub(millis(self.dedupe_window)))?;
+        let window = now.saturating_sub(millis(self.dedupe_window))..=now;
+        let forgotten = forget(db, window, remembered)?;
         removed.next = last.or(Some(after).filter(|_| forgotten == STEP_ROWS));
         Ok(removed)
     }
@@ -270,12 +279,17 @@ pub fn spooled(db: &Connection, more: i64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([more]).map(drop)
 }
 
-/// Forgets the oldest de-duplication entries, those of events that came in before that time;
-/// returns how many.
-fn forget(db: &Connection, before: u64) -> rusqlite::Result<usize> {
-    let sql = "DELETE FROM dedupe WHERE received_at<?
-        AND seq IN (SELECT seq FROM dedupe ORDER BY seq LIMIT ?)";
-    db.prepare_cached(sql)?.execute(params![before, STEP_ROWS])
+/// Forgets the oldest de-duplication entries, those of events that came in before the window, and
+/// returns how many. What came in under a clock that was ahead goes when memory has forgotten it.
+fn forget(
+    db: &Connection,
+    window: RangeInclusive<u64>,
+    remembered: Option<u64>,
+) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM dedupe WHERE (received_at<?1 OR received_at>?2 AND seq<?3)
+        AND seq IN (SELECT seq FROM dedupe ORDER BY seq LIMIT ?4)";
+    let remembered = remembered.unwrap_or(i64::MAX.cast_unsigned());
+    db.prepare_cached(sql)?.execute(params![window.start(), window.end(), remembered, STEP_ROWS])
 }
 
 /// Bytes in use: of the file's pages, and of bodies beside it.
@@ -315,6 +329,22 @@ mod tests {
             assert_eq!(KEPT.removes(end, age, crowded), goes, "{end:?} {age} {crowded}");
         }
         assert_eq!(KEPT.least(), 10);
+    }
+
+    #[test]
+    fn a_time_that_is_yet_to_come_keeps_nothing_for_longer_than_memory_does() {
+        for (remembered, left) in
+            [(Some(4), vec![2, 4, 5]), (Some(1), vec![1, 2, 4, 5]), (None, vec![2, 5])]
+        {
+            let db = Connection::open_in_memory().unwrap();
+            let table = "CREATE TABLE dedupe(seq INTEGER PRIMARY KEY, received_at INTEGER);
+                INSERT INTO dedupe VALUES(1, 999), (2, 150), (3, 99), (4, 201), (5, 200)";
+            db.execute_batch(table).unwrap();
+            assert_eq!(forget(&db, 100..=200, remembered).unwrap(), 5 - left.len());
+            let mut select = db.prepare("SELECT seq FROM dedupe").unwrap();
+            let found = select.query_map([], |row| row.get(0)).unwrap();
+            assert_eq!(found.collect::<rusqlite::Result<Vec<i64>>>().unwrap(), left);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! That a delivery is parked is a fact of its route: it stays where it is, and is not leased.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus::IntGauge;
 use rusqlite::{Connection, params};
@@ -31,6 +31,23 @@ pub struct Rule {
 
 /// The routes whose deliveries are parked, and why.
 pub type Holds = HashMap<Arc<str>, Arc<str>>;
+
+/// What of each route is not settled, and its bytes, as everyone sees it: as of the last commit.
+#[derive(Debug, Clone, Default)]
+pub struct Unsettled(Arc<RwLock<HashMap<Arc<str>, [IntGauge; 2]>>>);
+
+impl Unsettled {
+    /// Deliveries of a route, and their bytes.
+    pub fn of(&self, route: &str) -> (i64, i64) {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(route).map_or((0, 0), |[events, bytes]| (events.get(), bytes.get()))
+    }
+
+    fn know(&self, route: &Arc<str>, shown: &[IntGauge; 2]) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(route.clone(), shown.clone());
+    }
+}
 
 /// A route that has, or had, deliveries.
 #[derive(Debug)]
@@ -98,6 +115,7 @@ pub struct Routes {
     rules: Option<HashMap<Arc<str>, Rule>>,
     changed: bool,
     metrics: Metrics,
+    all_unsettled: Unsettled,
 }
 
 impl Routes {
@@ -109,6 +127,7 @@ impl Routes {
             rules: None,
             changed: true,
             metrics: metrics.clone(),
+            all_unsettled: Unsettled::default(),
         };
         routes.read_again(db)?;
         Ok(routes)
@@ -134,6 +153,7 @@ impl Routes {
             self.metrics.backlog_events.with_label_values(&labels),
             self.metrics.backlog_bytes.with_label_values(&labels),
         ];
+        self.all_unsettled.know(&name, &shown);
         let held = cause(&self.rules, &name, paused).is_some();
         self.changed = true;
         self.ids.insert(name.clone(), id);
@@ -172,6 +192,11 @@ impl Routes {
         };
         let (events, bytes) = moved.unsettled.get(id).copied().unwrap_or_default();
         (known.events + events, known.bytes + bytes)
+    }
+
+    /// What everyone may ask.
+    pub fn all_unsettled(&self) -> Unsettled {
+        self.all_unsettled.clone()
     }
 
     /// Writes what a transaction moved.

@@ -8,10 +8,12 @@ use tokio::sync::oneshot;
 
 use super::Sameness;
 use super::body::Packed;
+use super::kept::Share;
 use super::order::Order;
 use super::queue::Row;
 use super::routes::Rule;
-use crate::delivery::{Backlog, Next, Outcome};
+use super::schema::ORDINAL_BITS;
+use crate::delivery::{Backlog, Full, Next, Outcome};
 use crate::effects::Changes;
 use crate::event::{Event, EventId};
 
@@ -41,6 +43,18 @@ pub struct Target {
     pub order: Option<Order>,
     /// How many of them may wait.
     pub backlog: Backlog,
+}
+
+impl Target {
+    /// Whether an event of so many bytes may come to these unsettled ones and their bytes.
+    pub fn has_room(&self, (events, bytes): (i64, i64), more: i64) -> bool {
+        self.backlog.has_room(events, bytes, more)
+    }
+
+    /// Whether a sender is asked to come again where there is no room.
+    pub fn refuses(&self) -> bool {
+        self.backlog.full == Full::Refuse
+    }
 }
 
 /// An event is durable.
@@ -81,6 +95,11 @@ impl Staged {
         let written = entries.map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
         written.chain(self.emitted.iter().map(Append::bytes)).sum()
     }
+
+    /// See [`Append::leave_bodies`].
+    pub fn leave_bodies(&mut self) {
+        self.emitted.iter_mut().for_each(Append::leave_bodies);
+    }
 }
 
 /// A delivery whose one attempt was made before its event was stored: on a sync route.
@@ -116,11 +135,14 @@ impl Append {
         usize::from(self.settled.is_some())
     }
 
-    /// Leaves the body's file, if it has one, to be swept unless an event owns it after all.
-    pub fn leave_body(&mut self) {
+    /// Leaves the files of its body, and of what its attempt emitted, to be swept unless events own
+    /// them after all.
+    pub fn leave_bodies(&mut self) {
         if let Packed::Spooled(file) = &mut self.body {
             file.leave();
         }
+        let staged = self.settled.as_mut().and_then(|settled| settled.effects.as_mut());
+        staged.into_iter().for_each(Staged::leave_bodies);
     }
 
     /// Bytes of memory that it holds.
@@ -128,11 +150,16 @@ impl Append {
         self.bytes() + self.event.body().len()
     }
 
-    /// Bytes of the event itself, which it counts for in a backlog.
+    /// What it counts for in a backlog.
     pub fn size(&self) -> i64 {
-        let bytes = self.event.headers().as_bytes().len() + self.event.body().len();
-        i64::try_from(bytes).unwrap_or(i64::MAX)
+        size(&self.event)
     }
+}
+
+/// Bytes of an event, which it counts for in a backlog.
+pub fn size(event: &Event) -> i64 {
+    let bytes = event.headers().as_bytes().len() + event.body().len();
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// A due delivery, taken for one attempt. It is pending in the ledger until it is settled.
@@ -148,6 +175,11 @@ impl Lease {
     /// A number that is the delivery's own.
     pub fn delivery(&self) -> u64 {
         self.row.delivery.unsigned_abs()
+    }
+
+    /// The number of its event.
+    pub fn event_number(&self) -> u64 {
+        self.delivery() >> ORDINAL_BITS
     }
 
     /// The attempt's number; 1 is the first.
@@ -171,6 +203,21 @@ pub struct Attempt {
     pub logs: Option<String>,
 }
 
+impl Attempt {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        let outcome = match &self.outcome {
+            Outcome::Reply(reply) => reply.body.len(),
+            Outcome::Retry { reason: text, .. }
+            | Outcome::Reject(text)
+            | Outcome::Trap(text)
+            | Outcome::Limit(text) => text.len(),
+            Outcome::Ack | Outcome::Timeout(_) => 0,
+        };
+        size_of::<Settle>() + outcome + self.logs.as_ref().map_or(0, String::len)
+    }
+}
+
 /// What a leased delivery came to.
 #[derive(Debug)]
 pub struct Settle {
@@ -178,6 +225,7 @@ pub struct Settle {
     pub(super) attempt: Attempt,
     pub(super) next: Next,
     pub(super) effects: Option<Effects>,
+    pub(super) _held: Option<Share>,
 }
 
 impl Settle {

@@ -23,7 +23,7 @@ use super::inbox::{Batch, Inbox};
 use super::leases::{Leases, Out};
 use super::queue::{self, Row};
 use super::retain::{Removal, Removed};
-use super::routes::{Holds, Moved, Routes};
+use super::routes::{Holds, Moved, Routes, Unsettled};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
@@ -51,6 +51,8 @@ pub struct Facts {
     pub holds: Arc<ArcSwap<Holds>>,
     /// The deliveries that are out for an attempt.
     pub out: Out,
+    /// What of each route is not settled.
+    pub unsettled: Unsettled,
     /// Whether it takes events, kept up to date by the writer.
     pub health: Arc<Health>,
 }
@@ -124,7 +126,8 @@ pub fn open(
     writer.look_at_all();
     writer.hold();
     writer.show();
-    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, holds, out, health }))
+    let unsettled = writer.routes.all_unsettled();
+    Ok((writer, Facts { tag, dedupe_key, next_seq, seen, holds, out, unsettled, health }))
 }
 
 /// A clock that was set back while nobody looked would make what waits wait longer: its stamps go
@@ -252,7 +255,8 @@ impl Writer {
 
     fn commit(&mut self, mut batch: Batch) {
         let Some(db) = self.disk.db() else { return self.put_off(batch) };
-        if batch.is_empty() && self.unordered.is_empty() && !self.removal.is_due() {
+        let is_idle = batch.is_empty() && self.unordered.is_empty() && !self.removal.is_due();
+        if is_idle && !batch.last {
             return;
         }
         let mut done = Done::default();
@@ -262,13 +266,14 @@ impl Writer {
             stamp: self.stamps.now(),
             unordered: self.unordered.last().copied(),
             removal: &self.removal,
+            last: batch.last,
         };
         match group.commit(db, &batch, &mut done) {
             Ok(()) => self.committed(batch, done),
             Err(error) => {
                 self.seen().take_back(done.remembered);
                 if schema::is_failed_sync(&error) {
-                    batch.appends.iter_mut().for_each(Append::leave_body);
+                    batch.leave_bodies();
                 }
                 self.failed(&error.into());
                 self.put_off(batch);
@@ -367,12 +372,17 @@ impl Writer {
         if is_back && told {
             return;
         }
-        self.leases.end(route, delivery);
         match ended {
-            Ended::Now => self.emitted(staged, moved),
+            Ended::Now => {
+                self.leases.end(route, delivery);
+                self.emitted(staged, moved);
+            }
             Ended::Before => {}
             // Nobody makes the attempt again: the delivery waits in the queue.
-            Ended::Outdated => self.leases.behind(route),
+            Ended::Outdated => {
+                self.leases.end(route, delivery);
+                self.leases.behind(route);
+            }
         }
     }
 

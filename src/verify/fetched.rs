@@ -170,7 +170,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::super::asymmetric::PublicKey;
+    use super::super::public_key::PublicKey;
     use super::*;
 
     const NOW: i64 = 1_700_000_000_000;

@@ -3,7 +3,7 @@
 use super::certified::{Certified, Certifier};
 use super::code::{Code, Coded};
 use super::jws::{Jws, JwsSpec};
-use super::signed::{Signed, SignedSpec};
+use super::signed::{Algorithm, Signed, SignedSpec};
 use super::token::{Token, TokenSpec};
 use super::{Secret, SecretError, SpecError, Window, With, gaps};
 
@@ -41,6 +41,16 @@ impl Spec {
     /// Whether a source may have secrets.
     pub fn has_secrets(&self) -> bool {
         !matches!(self, Self::Certified(_) | Self::Unsigned)
+    }
+
+    /// Whether it has a key with which both sides sign. That of a plain digest is part of a text, and
+    /// signs no other.
+    pub fn has_shared_key(&self) -> bool {
+        match self {
+            Self::Signed(spec) => matches!(spec.algorithm, Algorithm::Hmac(_)),
+            Self::Code(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether the URL that the sender calls is part of what it signs.

@@ -1,8 +1,9 @@
 //! Shared secrets: checked when they are loaded, never shown.
 
+use super::Refusal;
 use super::encoding::Encoding;
 use super::named::named;
-use super::trace::Step;
+use super::trace::{self, Step};
 use std::fmt;
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::SubjectPublicKeyInfoDer;
@@ -139,21 +140,53 @@ impl Secret {
         Self { window: self.window, ..self.with_key(self.key.to_vec()) }
     }
 
-    /// What became of it in a verification; it is the one at that place of the list.
-    pub(super) fn step(&self, index: usize, in_force: bool, hit: bool) -> Step {
-        let found = match (in_force, hit) {
-            (false, _) => "it is out of its time",
-            (true, true) => "it is",
-            (true, false) => "it is not",
-        };
-        Step::new(format!("secret {index}"), "the one that was signed with", found, hit)
-    }
-
     /// When it counts.
     #[must_use]
     pub fn window(&self) -> Window {
         self.window
     }
+}
+
+/// Which of these, each in its window, is the one that was signed with: the first that is. All that
+/// are in force are tried, so that the time taken tells nothing of them.
+pub(super) fn matching<T>(
+    all: &[T],
+    now_unix_ms: i64,
+    window: impl Fn(&T) -> Window,
+    has_signed: impl Fn(&T) -> bool,
+) -> Result<usize, Refusal> {
+    let mut verdict = Err(Refusal::NoSecretInForce);
+    for (index, one) in all.iter().enumerate() {
+        let in_force = window(one).contains(now_unix_ms);
+        let hit = in_force && has_signed(one);
+        trace::tell(|| step(index, in_force, hit));
+        verdict = match verdict {
+            Err(_) if hit => Ok(index),
+            Err(_) if in_force => Err(Refusal::Mismatch),
+            earlier => earlier,
+        };
+    }
+    verdict
+}
+
+/// What became of the one at that place of the list.
+fn step(index: usize, in_force: bool, hit: bool) -> Step {
+    let found = match (in_force, hit) {
+        (false, _) => "it is out of its time",
+        (true, true) => "it is",
+        (true, false) => "it is not",
+    };
+    Step::new(format!("secret {index}"), "the one that was signed with", found, hit)
+}
+
+/// The first of these that is in force, with which is signed.
+pub(super) fn in_force<T>(
+    all: &[T],
+    now_unix_ms: i64,
+    window: impl Fn(&T) -> Window,
+) -> Result<&T, Refusal> {
+    let first = all.iter().find(|one| window(one).contains(now_unix_ms));
+    first.ok_or(Refusal::NoSecretInForce)
 }
 
 fn decode(encoding: Encoding, name: &'static str, text: &str) -> Result<Vec<u8>, SecretError> {
@@ -169,6 +202,7 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     fn whsec() -> SecretForm {
         SecretForm { encoding: SecretEncoding::Base64, strip_prefix: vec!["whsec_".into()] }
@@ -223,6 +257,34 @@ mod tests {
             "Secret { window: Window { not_before: None, not_after: None }, .. }"
         );
         assert!(!key("hunter2!", whsec()).unwrap_err().to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn the_first_in_force_that_has_signed_is_the_one_and_all_in_force_are_tried() {
+        use Refusal::{Mismatch, NoSecretInForce};
+        let now = Window::default();
+        let past = Window { not_before: None, not_after: Some(0) };
+        for (all, verdict) in [
+            (&[][..], Err(NoSecretInForce)),
+            (&[(past, true)], Err(NoSecretInForce)),
+            (&[(now, false)], Err(Mismatch)),
+            (&[(now, false), (past, true)], Err(Mismatch)),
+            (&[(past, true), (now, false)], Err(Mismatch)),
+            (&[(past, true), (now, true)], Ok(1)),
+            (&[(now, true), (now, true), (now, false)], Ok(0)),
+            (&[(now, false), (now, true), (past, true)], Ok(1)),
+        ] {
+            let tried = Cell::new(0);
+            let has_signed = |(_, signed): &(Window, bool)| {
+                tried.set(tried.get() + 1);
+                *signed
+            };
+            assert_eq!(matching(all, 1, |(window, _)| *window, has_signed), verdict, "{all:?}");
+            let count = all.iter().filter(|(window, _)| *window == now).count();
+            assert_eq!(tried.get(), count, "{all:?}");
+            let first = in_force(all, 1, |(window, _)| *window);
+            assert_eq!(first.is_ok(), count > 0, "{all:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::encoding::Encoding;
 use super::head::Head;
 use super::place::{Facts, Place, put};
+use super::secret;
 use super::trace::{self, Step};
 use super::{Refusal, Request, Secret, SecretError, SecretForm, SpecError, Unsignable, Window};
 use http::Method;
@@ -74,22 +75,14 @@ impl Tokens {
     fn matching(&self, tokens: &[Vec<u8>], now_unix_ms: i64) -> Result<usize, Refusal> {
         let offered: Vec<[u8; 32]> =
             tokens.iter().map(|token| Sha256::digest(token).into()).collect();
-        let mut verdict = Err(Refusal::NoSecretInForce);
-        for (index, (secret, digest)) in self.0.iter().enumerate() {
-            if !secret.window().contains(now_unix_ms) {
-                trace::tell(|| secret.step(index, false, false));
-                continue;
-            }
+        secret::matching(&self.0, now_unix_ms, Self::window, |(_, digest)| {
             let same = |hit, offered: &[u8; 32]| hit | offered.ct_eq(&digest.0);
-            let hit = bool::from(offered.iter().fold(Choice::from(0), same));
-            trace::tell(|| secret.step(index, true, hit));
-            verdict = match verdict {
-                Ok(earlier) => Ok(earlier),
-                Err(_) if hit => Ok(index),
-                Err(_) => Err(Refusal::Mismatch),
-            };
-        }
-        verdict
+            offered.iter().fold(Choice::from(0), same).into()
+        })
+    }
+
+    fn window((secret, _): &(Secret, Digest)) -> Window {
+        secret.window()
     }
 }
 
@@ -147,8 +140,7 @@ impl Token {
         request: &mut Request,
         now_unix_ms: i64,
     ) -> Result<(), Unsignable> {
-        let secret = tokens.0.iter().find(|(secret, _)| secret.window().contains(now_unix_ms));
-        let (secret, _) = secret.ok_or(Unsignable::Refused(Refusal::NoSecretInForce))?;
+        let (secret, _) = secret::in_force(&tokens.0, now_unix_ms, Tokens::window)?;
         let Some(place) = self.places.first() else { return Err(Unsignable::Place("headers")) };
         let key = std::str::from_utf8(secret.key()).map_err(|_| Refusal::MalformedSignature)?;
         match &self.form {

@@ -9,8 +9,10 @@ use super::jws::{self, Jws};
 use super::signed::{Keyring, Signed};
 use super::token::{Token, Tokens};
 use super::trace::{self, Step};
-use super::{Refusal, Request, Scheme, Secret, SecretError, Unsignable};
+use super::{Location, Refusal, Request, Scheme, Secret, SecretError, Unsignable};
+use crate::pointer::Pointer;
 use http::{HeaderMap, HeaderName};
+use std::borrow::Cow;
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::TrustAnchor;
 
@@ -226,7 +228,7 @@ impl Verifier {
 
     fn store(&self) -> Option<&Store> {
         match &self.0 {
-            Bound::Jws(_, jws::Keys::Fetched(store)) => Some(store),
+            Bound::Jws(_, jws::Keys::Fetched(_, _, store)) => Some(store),
             Bound::Certified(certified) => Some(certified.store()),
             _ => None,
         }
@@ -331,23 +333,42 @@ impl Verifier {
         names.into_iter()
     }
 
-    /// Whether a verified request's header of that name is what the sender signed.
+    /// What tells a verified request's body from others: where a signature fits one body in many
+    /// spellings (compressed anew, a form with its fields in another order), what is signed of it.
     #[must_use]
-    pub fn covers_header(&self, name: &HeaderName) -> bool {
+    pub fn signed_body<'a>(&self, request: &'a Request) -> Cow<'a, [u8]> {
+        let signed = match &self.0 {
+            Bound::Signed(signed, _) => signed.body(request),
+            Bound::Coded(coded, _) => coded.body(request),
+            _ => Ok(Cow::Borrowed(&*request.body)),
+        };
+        // What was verified can be read.
+        signed.unwrap_or(Cow::Borrowed(&request.body))
+    }
+
+    /// Whether what stands at that place of a verified request is what the sender signed.
+    #[must_use]
+    pub fn covers(&self, place: &Location) -> bool {
+        match place {
+            Location::Header(name) => self.covers_header(name),
+            Location::Pointer(pointer) => self.covers_pointer(pointer),
+            Location::Joined(parts) => parts.iter().all(|part| self.covers(part)),
+        }
+    }
+
+    fn covers_header(&self, name: &HeaderName) -> bool {
         match &self.0 {
             Bound::Signed(signed, _) => signed.covers_header(name),
             _ => false,
         }
     }
 
-    /// Whether a verified request's body is what the sender signed.
-    #[must_use]
-    pub fn covers_body(&self) -> bool {
+    fn covers_pointer(&self, pointer: &Pointer) -> bool {
         match &self.0 {
             Bound::Signed(signed, _) => signed.covers_body(),
             Bound::Jws(jws, _) => jws.covers_body(),
-            Bound::Coded(coded, _) => coded.covers_body(),
-            Bound::Certified(certified) => certified.covers_body(),
+            Bound::Coded(coded, _) => coded.covers(pointer),
+            Bound::Certified(certified) => certified.covers(pointer),
             Bound::Token(..) | Bound::Unsigned => false,
         }
     }

@@ -126,3 +126,27 @@ fn text_comes_back_as_text_whatever_stands_in_it() {
         assert_eq!(event.get("body_base64"), None);
     }
 }
+
+#[test]
+fn an_event_whose_body_is_gone_fails_its_attempt_which_is_counted() {
+    let (paused, once) = ("paused = true\n", "retry = { attempts = 1 }\n");
+    let mut yard = Yard::new(&[SOURCES, paused, once].concat());
+    fs::copy(yard::probe(), yard.path("plugins/probe.wasm")).unwrap();
+    yard.run();
+    id(&yard.post("/hooks/open", &[], "x".repeat(MIB).as_bytes()));
+    yard.kill();
+    for body in fs::read_dir(yard.path("data/bodies")).unwrap() {
+        fs::remove_file(body.unwrap().path()).unwrap();
+    }
+    yard.configure(&[SOURCES, once].concat());
+    yard.run();
+    yard::wait("it to be a dead letter", || {
+        (yard.metric("hookyard_deliveries{state=\"dead\"}") == 1.0).then_some(())
+    });
+    for counted in [
+        "hookyard_attempts_total{outcome=\"trap\",route=\"open/probe\"}",
+        "hookyard_deliveries_settled_total{route=\"open/probe\",state=\"dead\"}",
+    ] {
+        assert_eq!(yard.metric(counted), 1.0, "{counted}");
+    }
+}

@@ -5,6 +5,8 @@ use std::io::{BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::sync::Barrier;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rusqlite::Connection;
 
 use crate::senders::{Sending, acme, acme_source, github, hotglue, now, source, standard};
@@ -70,6 +72,22 @@ fn where_there_is_no_id_the_body_is_it() {
     let yard = Yard::start(&sources(), &[]);
     assert!(same(&yard, &hotglue(SECRET, "[1]"), &hotglue(SECRET, "[1]").with("x-new", "1")));
     assert!(!same(&yard, &hotglue(SECRET, "[2]"), &hotglue(SECRET, "[3]")));
+}
+
+#[test]
+fn a_body_that_is_compressed_anew_is_the_same() {
+    let source = acme_source(SECRET, "event_id = \"body\"") + "signed_body = \"decoded\"\n";
+    let yard = Yard::start(&source, &[]);
+    let sent = acme(SECRET, now(), "[1]");
+    let packed = |level| {
+        let mut encoder = GzEncoder::new(Vec::new(), level);
+        encoder.write_all(b"[1]").unwrap();
+        sent.clone().body(encoder.finish().unwrap()).with("content-encoding", "gzip")
+    };
+    let (best, none) = (packed(Compression::best()), packed(Compression::none()));
+    assert_ne!(best.bytes(""), none.bytes(""));
+    assert!(same(&yard, &best, &none));
+    assert!(is_duplicate(&sent.to(&yard)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! State and emitted events: committed with the delivery, or not at all.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::wat;
 use crate::yard::{Yard, wait};
 
 const ONCE: &str = "retry = { attempts = 1 }";
+const SLOW: &str = "timeout = \"60s\"";
 const STATE: &str = "[handlers.probe]\nstate = { bytes = \"1MiB\" }\n";
 
 /// A yard with the probe, and `config` after its routes.
@@ -227,4 +230,96 @@ fn a_call_shows_its_effects_and_keeps_none() {
     assert_eq!(json["emit"], json!([{ "event_type": "made", "body": "{}" }]));
     assert_eq!(json["state"], json!({}));
     assert_eq!(found(&yard, "get", "n"), "none");
+}
+
+/// A server that answers when it is told to, and what lets the probe ask it.
+struct Slow(TcpListener);
+
+impl Slow {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap())
+    }
+
+    fn grants(&self) -> String {
+        let egress = format!("egress = [\"{}\"]\n", self.url());
+        format!("emit = [\"fetched\"]\negress_private = [\"127.0.0.1/32\"]\n{egress}")
+    }
+
+    /// Waits until an attempt asks it.
+    fn asked(&self) -> TcpStream {
+        wait("an attempt to ask", || self.0.accept().ok()).0
+    }
+}
+
+fn answer(mut stream: TcpStream) {
+    stream.set_nonblocking(false).unwrap();
+    assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    stream.write_all(answer).unwrap();
+}
+
+#[test]
+fn what_is_emitted_goes_by_the_routes_that_there_were_when_its_attempt_began() {
+    let remote = Slow::start();
+    let sync = r#"
+[[routes]]
+source = "s"
+event = "sync"
+handler = "probe"
+mode = "sync"
+timeout = "60s"
+"#;
+    let table = format!("[handlers.probe]\n{}", remote.grants());
+    let config = [&routes(&["probe"], SLOW), sync, &table].concat();
+    let mut yard = Yard::new(&config);
+    yard.add_probe("probe");
+    yard.plugin("good.wat", wat::ack());
+    yard.run();
+    let body = via("fetch", &remote.url(), "log");
+    let post = |to| yard.post("/hooks/s", &[("x-for", to)], body.as_bytes());
+    thread::scope(|threads| {
+        let requests = ["probe", "sync"].map(|to| {
+            let waits = threads.spawn(move || post(to));
+            (remote.asked(), waits)
+        });
+        let taker = "[[routes]]\nsource = \"handler:probe\"\nhandler = \"good\"\n";
+        yard.configure(&(config.clone() + taker));
+        assert_eq!(yard.reload()["result"], "ok");
+        for (stream, waits) in requests {
+            answer(stream);
+            assert_eq!(waits.join().unwrap().status, 200);
+        }
+    });
+    for event in emitted(&yard, "probe", 2) {
+        assert_eq!((&event["type"], &event["deliveries"]), (&json!("fetched"), &json!([])));
+    }
+}
+
+#[test]
+fn no_attempt_begins_of_a_route_that_was_paused_while_it_waited_for_its_turn() {
+    let remote = Slow::start();
+    let config = [&routes(&["probe"], SLOW), STATE, &remote.grants()].concat();
+    let mut yard = Yard::new(&config);
+    yard.add_probe("probe");
+    yard.run();
+    let counters = [0, 1].map(|_| yard.send("probe", &via("fetch", &remote.url(), "log")));
+    let [first, second] = [remote.asked(), remote.asked()];
+    answer(first);
+    let done = "hookyard_deliveries{state=\"done\"}";
+    wait("one to be done", || (yard.metric(done) == 1.0).then_some(()));
+    // Both have read the same count: the other is made again, alone.
+    answer(second);
+    let alone = remote.asked();
+    let waits = yard.send("probe", &order("ack", ""));
+    yard.until(&waits, "leased");
+    assert_eq!(yard.tell("probe", "pause").status, 200);
+    answer(alone);
+    counters.iter().for_each(|id| drop(yard.until(id, "done")));
+    assert!(attempts(&yard.until(&waits, "parked")).is_empty());
 }

@@ -100,6 +100,8 @@ fn answer(
         match reader.read_line(&mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) if line == "\r\n" => break,
+            // What is asked for has its case.
+            Ok(_) if lines.is_empty() => lines.push(line.trim_end().to_owned()),
             Ok(_) => lines.push(line.trim_end().to_ascii_lowercase()),
         }
     }
@@ -107,7 +109,7 @@ fn answer(
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     std::io::Read::read_exact(&mut reader, &mut body).unwrap();
     let mut words = lines[0].split(' ');
-    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let (method, target) = (words.next().unwrap().to_ascii_lowercase(), words.next().unwrap());
     let body = String::from_utf8(body).unwrap();
     asked.lock().unwrap().push((format!("{method} {target}"), body));
     let path = target.split('?').next().unwrap();

@@ -218,6 +218,9 @@ fetch = {{ ca = "ca.pem", private = ["127.0.0.1/32", "::1/128"], hosts = ["HOST"
     )
 }
 
+/// Where Amazon has its certificates.
+const CERTIFICATE: &str = "/SimpleNotificationService-0a1b.pem";
+
 /// A message of SNS under a certificate at that URL.
 fn sns(key: &KeyPair, kind: &str, certificate: &str, subscribe: &str) -> Sending {
     let at = jiff::Timestamp::now().to_string();
@@ -266,27 +269,33 @@ fn amazons_certificate_is_fetched_from_its_hosts_alone() {
     let it = Fetching::start(&sns_source(""));
     let key = rsa();
     let pem = it.authority.certify("sns.amazonaws.com", &key).pem();
+    it.server.page(CERTIFICATE, "200 OK", &*pem);
     it.server.page("/cert.pem", "200 OK", &*pem);
-    it.server.page("/cert.txt", "200 OK", &*pem);
     let host = it.server.host.clone();
     let at = |url: &str| sns(&key, "Notification", url, "").to(&it.yard).status;
-    assert_eq!(at(&format!("https://{host}/cert.pem")), 200);
+    assert_eq!(at(&format!("https://{host}{CERTIFICATE}")), 200);
     for bad in [
-        format!("http://{host}/cert.pem"),
-        format!("https://{host}/cert.txt"),
-        format!("https://{host}@example.com/cert.pem"),
-        format!("https://example.com/{host}/cert.pem"),
-        format!("https://example.com/#{host}/cert.pem"),
-        "https://sns.us-east-1.amazonaws.com/cert.pem".to_owned(),
+        format!("http://{host}{CERTIFICATE}"),
+        format!("https://{host}{CERTIFICATE}?a=1"),
+        format!("https://{host}/?x=1{CERTIFICATE}"),
+        format!("https://{host}/cert.pem"),
+        format!("https://{host}@example.com{CERTIFICATE}"),
+        format!("https://example.com/{host}{CERTIFICATE}"),
+        format!("https://example.com/#{host}{CERTIFICATE}"),
+        format!("https://sns.us-east-1.amazonaws.com{CERTIFICATE}"),
         "file:///etc/cert.pem".to_owned(),
     ] {
         assert_eq!(at(&bad), 401, "{bad}");
     }
-    assert_eq!(at(&format!("https://{host}/missing.pem")), 401);
-    let forged = sns(&other_rsa(), "Notification", &format!("https://{host}/cert.pem"), "");
+    let [missing, bare] = ["missing", "bare"].map(|name| CERTIFICATE.replace("0a1b", name));
+    it.server.page(&bare, "200 OK", key.public_key_pem());
+    for path in [&missing, &bare] {
+        assert_eq!(at(&format!("https://{host}{path}")), 401, "{path}");
+    }
+    let forged = sns(&other_rsa(), "Notification", &format!("https://{host}{CERTIFICATE}"), "");
     assert_eq!(forged.to(&it.yard).status, 401);
     let asked: Vec<_> = it.server.asked().into_iter().map(|(line, _)| line).collect();
-    assert_eq!(asked, ["get /cert.pem", "get /missing.pem"]);
+    assert_eq!(asked, [CERTIFICATE, &missing, &bare].map(|path| format!("get {path}")));
 }
 
 #[test]
@@ -296,14 +305,14 @@ fn a_subscription_is_confirmed_only_where_that_is_wanted() {
         let it = Fetching::start(&sns_source(more));
         let key = rsa();
         it.server.page(
-            "/cert.pem",
+            CERTIFICATE,
             "200 OK",
             it.authority.certify("sns.amazonaws.com", &key).pem(),
         );
         it.server.page("/", "200 OK", "<ConfirmSubscriptionResponse/>");
         let host = &it.server.host;
         let (certificate, subscribe) =
-            (format!("https://{host}/cert.pem"), format!("https://{host}/?token=t"));
+            (format!("https://{host}{CERTIFICATE}"), format!("https://{host}/?token=t"));
         let kind = "SubscriptionConfirmation";
         let answer = sns(&key, kind, &certificate, &subscribe).to(&it.yard);
         assert_eq!(answer.status, 200);

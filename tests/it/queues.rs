@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::letters::{attempts, routes};
+use crate::letters::{attempts, order, routes};
 use crate::wat;
 use crate::yard::{Answer, Yard, wait};
 
@@ -17,7 +17,7 @@ impl Yard {
     }
 
     /// Posts to a route's `pause` or `resume`.
-    fn tell(&self, route: &str, verb: &str) -> Answer {
+    pub fn tell(&self, route: &str, verb: &str) -> Answer {
         self.admin_request("POST", &format!("/api/v1/routes/{route}/{verb}"), &JSON)
     }
 
@@ -136,6 +136,25 @@ fn where_more_is_dead_it_is_answered_and_kept() {
     let event = yard.until(&yard.send("h", "{}"), "dead");
     assert_eq!(event["deliveries"][0]["cause"], "the route's backlog was full");
     assert_eq!(attempts(&event).len(), 0);
+}
+
+#[test]
+fn no_attempt_is_made_for_a_sender_who_is_refused_for_another_route() {
+    let full = "[[routes]]\nname = \"full\"\nsource = \"s\"\nevent = \"sync\"\nhandler = \"probe\"\n\
+        paused = true\nbacklog = { events = 1 }\n";
+    let sync = "[[routes]]\nname = \"sync\"\nsource = \"s\"\nevent = \"sync\"\nhandler = \"probe\"\n\
+        mode = \"sync\"\n";
+    let mut yard = Yard::new(&[&routes(&["probe"], ""), sync, full].concat());
+    yard.add_probe("probe");
+    yard.run();
+    let post =
+        |says: &str| yard.post("/hooks/s", &[("x-for", "sync")], order("log", says).as_bytes());
+    assert_eq!(post("the first").status, 200);
+    assert_eq!(post("the second").status, 503);
+    // What was logged before is seen before this.
+    yard.send("probe", &order("log", "the third"));
+    wait("the third", || yard.log().contains("the third").then_some(()));
+    assert!(yard.log().contains("the first") && !yard.log().contains("the second"));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What is leased, when, and in which order.
 
 use super::*;
+use crate::delivery::State;
+use crate::ledger::Replayed;
 use crate::ledger::leases::LEASES;
-use crate::ledger::queue::MOVE_BACK;
+use crate::ledger::queue::{AT_ONCE, MOVE_BACK, Row};
 
 /// Far more than may be out at once.
 const MANY: usize = 2 * LEASES + 500;
@@ -180,4 +182,32 @@ fn moving_stamps_back_searches_nothing_that_is_settled() {
     let sql = format!("EXPLAIN QUERY PLAN {}", MOVE_BACK.replace("?1", "1"));
     let plan: String = store.db().query_row(&sql, [], |row| row.get("detail")).unwrap();
     assert!(plan.contains("INDEX unsettled"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_settlement_of_a_lease_that_has_ended_does_not_end_the_one_that_followed() {
+    let store = Store::new();
+    let receipt = store.append("x", None, &["r"]).await.unwrap();
+    let again = |lease: &Lease| Lease { row: lease.row, route: "r".into(), event: None };
+    let first = store.lease().await;
+    let stale = again(&first);
+    store.retry_at(first, store.ledger.now());
+    let second = store.lease().await;
+    store.ack(stale);
+    // It rides in this commit.
+    store.append("y", None, &[]).await.unwrap();
+    let delivery = || store.ledger.reader().show(receipt.id).unwrap().0.deliveries.remove(0);
+    assert_eq!((delivery().state, delivery().attempts.len()), (State::Leased, 1));
+    let stale = Lease { row: Row { due_at: AT_ONCE, ..second.row }, ..again(&second) };
+    store.ack(second);
+    store.until("done", 1).await;
+    let (route, origin) = ("r".into(), String::new());
+    let replayed = Replayed { seq: receipt.id.seq(), route, order: None, bytes: 1, origin };
+    assert_eq!(store.ledger.replay(vec![replayed]).await, Ok(1));
+    let third = store.lease().await;
+    store.reject(stale);
+    store.append("z", None, &[]).await.unwrap();
+    assert_eq!((delivery().state, delivery().attempts.len()), (State::Leased, 2));
+    store.ack(third);
+    store.until("done", 1).await;
 }

@@ -50,6 +50,10 @@ const FOREVER: Retention = Retention {
     bytes: u64::MAX,
 };
 
+/// Nothing is kept that is settled.
+const NOTHING: Retention =
+    Retention { done: Duration::ZERO, dead: Duration::ZERO, unrouted: Duration::ZERO, ..FOREVER };
+
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A backlog that is never full.
@@ -89,6 +93,14 @@ impl Store {
         let Self { ledger, folder, .. } = self;
         drop(ledger);
         Self::open(folder, stamps)
+    }
+
+    /// Ends it, and opens it again with other options.
+    fn reopen_with(self, change: impl FnOnce(Options) -> Options) -> Self {
+        let Self { ledger, folder, .. } = self;
+        drop(ledger);
+        let options = change(options(folder.path()));
+        Self::with(folder, &options, Stamps::start())
     }
 
     /// What is left when the process is killed now: the files as they are, opened elsewhere.

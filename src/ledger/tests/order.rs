@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::delivery::State;
+use crate::ledger::order;
 
 #[tokio::test]
 async fn of_each_value_the_oldest_alone_is_due() {
@@ -83,8 +84,7 @@ async fn a_held_route_keeps_its_order() {
 
 #[tokio::test]
 async fn what_waits_is_freed_when_its_route_keeps_no_order_any_more() {
-    /// More than one step's worth.
-    const MANY: usize = 1_100;
+    const MANY: usize = 10 * order::STEP + 1;
     let store = Store::new();
     let all = (0..MANY).map(|_| store.append_ordered("a"));
     futures_util::future::join_all(all).await;
@@ -108,4 +108,24 @@ async fn what_waits_is_freed_when_its_route_keeps_no_order_any_more() {
     assert_eq!(head.delivery() >> 16, again.id.seq());
     store.ack(head);
     store.ack_that(next).await;
+}
+
+#[tokio::test]
+async fn what_waits_is_not_stranded_when_order_comes_back_before_all_is_freed() {
+    const MORE: usize = 100;
+    let store = Store::new();
+    let all = (0..order::STEP + MORE).map(|_| store.append_ordered("a"));
+    futures_util::future::join_all(all).await;
+    let mut db = store.db();
+    let step = db.transaction().unwrap();
+    assert!(order::release(&step, 1).unwrap());
+    step.commit().unwrap();
+    assert_eq!(store.ask("SELECT count(*) FROM waiting"), MORE as i64);
+    let store = store.reopen();
+    store.ledger.rule(vec![rule("r", None)]).await;
+    for _ in 0..order::STEP + MORE {
+        let lease = store.lease().await;
+        store.ack(lease);
+    }
+    store.until("done", (order::STEP + MORE) as i64).await;
 }

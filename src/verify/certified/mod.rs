@@ -2,14 +2,20 @@
 
 mod paypal;
 mod sns;
+#[cfg(test)]
+mod tests;
 
-use super::asymmetric::{self, NamedKey, Signing};
+use super::asymmetric::{self, NamedKey};
 use super::fetched::{Look, Store, Want};
 use super::head::Head;
 use super::named::named;
+use super::public_key::Signing;
 use super::with::With;
 use super::{Refusal, Request, SpecError};
+use crate::pointer::Pointer;
 use http::Uri;
+use std::fmt;
+use std::slice::from_ref;
 use tokio_rustls::rustls::pki_types::TrustAnchor;
 
 named! {
@@ -31,7 +37,6 @@ impl Certifier {
 }
 
 /// A checked scheme of that kind.
-#[derive(Debug)]
 pub struct Certified {
     certifier: Certifier,
     /// PayPal's id of the webhook, or the topics of SNS: whom the request must be for.
@@ -39,8 +44,17 @@ pub struct Certified {
     /// Hosts, with their ports, that certificates are fetched from in place of the provider's.
     hosts: Vec<String>,
     /// The certificate, where the operator has it; then none is fetched.
-    pinned: Option<Vec<NamedKey>>,
+    pinned: Option<NamedKey>,
     store: Store,
+}
+
+impl fmt::Debug for Certified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certified")
+            .field("certifier", &self.certifier)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a request says of itself.
@@ -65,12 +79,11 @@ impl Certified {
         if subjects.is_empty() {
             return Err(SpecError::new("with", format!("`{subject}` is missing")));
         }
-        let pinned = match with.one("certificate").map(|pem| asymmetric::read(pem.as_bytes())) {
-            Some(keys) if keys.is_empty() => {
-                return Err(SpecError::new("with.certificate", "is no certificate in PEM"));
-            }
-            pinned => pinned,
+        let certificate = |pem: &str| {
+            let key = asymmetric::certified(pem.as_bytes());
+            key.ok_or_else(|| SpecError::new("with.certificate", "is no certificate in PEM"))
         };
+        let pinned = with.one("certificate").map(certificate).transpose()?;
         Ok(Self { certifier, subjects, hosts: hosts.to_vec(), pinned, store: Store::default() })
     }
 
@@ -87,7 +100,7 @@ impl Certified {
             return Ok(None);
         }
         let claim = self.claim(request, now_ms)?;
-        let want = self.place(claim)?;
+        let want = self.place_of(&claim.certificate)?;
         match self.store.look(&want, |_| true, now_ms)? {
             Look::Have(_) => Ok(None),
             Look::Fetch => Ok(Some(want)),
@@ -100,8 +113,8 @@ impl Certified {
             keys.iter().any(|key| key.key.has_signed(claim.signing, &claim.content, &claim.tag))
         };
         let is_signed = match &self.pinned {
-            Some(keys) => signed(keys),
-            None => match self.store.look(&self.place_of(&claim)?, |_| true, now_ms)? {
+            Some(key) => signed(from_ref(key)),
+            None => match self.store.look(&self.place_of(&claim.certificate)?, |_| true, now_ms)? {
                 Look::Have(keys) => signed(&keys),
                 Look::Fetch => return Err(Refusal::KeyUnavailable),
             },
@@ -121,7 +134,7 @@ impl Certified {
         now_ms: i64,
     ) -> Vec<NamedKey> {
         match self.certifier {
-            Certifier::AwsSns => asymmetric::read(fetched),
+            Certifier::AwsSns => asymmetric::certified(fetched).into_iter().collect(),
             Certifier::Paypal => paypal::keys(fetched, roots, now_ms),
         }
     }
@@ -132,13 +145,14 @@ impl Certified {
             Certifier::AwsSns => sns::confirmation(request)?,
             Certifier::Paypal => return None,
         };
-        let may = self.is_of_host(&url, sns::is_host);
-        may.then_some(Want { url, post: None })
+        self.uri_at(&url, sns::is_host)?;
+        Some(Want { url, post: None })
     }
 
-    pub(super) fn covers_body(&self) -> bool {
+    /// Whether what stands at that place of the body is signed.
+    pub(super) fn covers(&self, pointer: &Pointer) -> bool {
         match self.certifier {
-            Certifier::AwsSns => true,
+            Certifier::AwsSns => sns::covers(pointer),
             // A checksum is signed, and another body with the same one is soon found.
             Certifier::Paypal => false,
         }
@@ -162,36 +176,34 @@ impl Certified {
         }
     }
 
-    fn place(&self, claim: Claim) -> Result<Want, Refusal> {
-        self.place_of(&claim)
-    }
-
     /// The certificate's place, if it is one of the provider's.
-    fn place_of(&self, claim: &Claim) -> Result<Want, Refusal> {
-        let url = &claim.certificate;
-        let may = match self.certifier {
-            Certifier::AwsSns => self.is_of_host(url, sns::is_host) && url.ends_with(".pem"),
-            Certifier::Paypal => self.is_of_host(url, paypal::is_host),
+    fn place_of(&self, url: &str) -> Result<Want, Refusal> {
+        let uri = match self.certifier {
+            Certifier::AwsSns => self.uri_at(url, sns::is_host),
+            Certifier::Paypal => self.uri_at(url, paypal::is_host),
         };
-        if may {
-            Ok(Want { url: url.clone(), post: None })
+        let is_certificate = |uri: &Uri| match self.certifier {
+            _ if uri.query().is_some() => false,
+            Certifier::AwsSns => sns::is_certificate(uri.path()),
+            Certifier::Paypal => true,
+        };
+        if uri.as_ref().is_some_and(is_certificate) {
+            Ok(Want { url: url.to_owned(), post: None })
         } else {
             Err(Refusal::WrongValue("the place of the certificate".to_owned()))
         }
     }
 
-    /// Whether an https URL without user, query tricks or fragment leads to a host of the provider.
-    fn is_of_host(&self, url: &str, is_host: impl Fn(&str) -> bool) -> bool {
-        let Ok(uri) = url.parse::<Uri>() else { return false };
-        let Some(authority) = uri.authority().map(|authority| authority.as_str()) else {
-            return false;
-        };
+    /// An https URL without user or fragment that leads to a host of the provider.
+    fn uri_at(&self, url: &str, is_host: impl Fn(&str) -> bool) -> Option<Uri> {
+        let uri: Uri = url.parse().ok()?;
+        let authority = uri.authority()?.as_str();
         let is_plain = uri.scheme_str() == Some("https") && !url.contains(['#', '@', '\\']);
         let is_allowed = if self.hosts.is_empty() {
             is_host(authority)
         } else {
             self.hosts.iter().any(|host| host.eq_ignore_ascii_case(authority))
         };
-        is_plain && is_allowed
+        (is_plain && is_allowed).then_some(uri)
     }
 }

@@ -2,8 +2,9 @@
 //! checksum of the body, not the body.
 
 use super::Claim;
-use crate::verify::asymmetric::{NamedKey, PublicKey, Signing};
+use crate::verify::asymmetric::NamedKey;
 use crate::verify::head::Head;
+use crate::verify::public_key::{PublicKey, Signing};
 use crate::verify::{Encoding, Refusal, Request};
 use flate2::Crc;
 use http::HeaderName;

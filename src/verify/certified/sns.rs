@@ -1,7 +1,8 @@
 //! Amazon SNS: <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>.
 
 use super::Claim;
-use crate::verify::asymmetric::Signing;
+use crate::pointer::Pointer;
+use crate::verify::public_key::Signing;
 use crate::verify::{Encoding, Refusal, Request};
 use serde::Deserialize;
 
@@ -49,6 +50,11 @@ pub(super) fn claim(request: &Request, topics: &[String], now_ms: i64) -> Result
     Ok(Claim { content: content(&message)?, certificate: message.signing_cert_url, signing, tag })
 }
 
+/// Whether what stands there is signed in a message of every kind.
+pub(super) fn covers(pointer: &Pointer) -> bool {
+    ["/Message", "/MessageId", "/Timestamp", "/TopicArn", "/Type"].contains(&pointer.as_str())
+}
+
 /// Where a subscription is confirmed; `None`: it is no message that asks for that.
 pub(super) fn confirmation(request: &Request) -> Option<String> {
     let message = read(request)?;
@@ -64,11 +70,19 @@ pub(super) fn is_host(host: &str) -> bool {
     region.is_some_and(|region| region.len() >= 3 && region.bytes().all(is_plain))
 }
 
+/// Where Amazon keeps its certificates on such a host: `/SimpleNotificationService-0123….pem`.
+pub(super) fn is_certificate(path: &str) -> bool {
+    let name = path.strip_prefix("/SimpleNotificationService-");
+    let name = name.and_then(|rest| rest.strip_suffix(".pem"));
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 fn read(request: &Request) -> Option<Message> {
     serde_json::from_slice(&request.body).ok()
 }
 
-/// The fields of its kind that it has, name and value a line each.
+/// The fields of its kind that it has, name and value a line each. Only the message itself may have
+/// several lines: others could pass for the fields that follow.
 fn content(message: &Message) -> Result<Vec<u8>, Refusal> {
     let some = |text: &'_ String| Some(text.clone());
     let subscription = match &*message.kind {
@@ -86,6 +100,12 @@ fn content(message: &Message) -> Result<Vec<u8>, Refusal> {
         ("TopicArn", some(&message.topic_arn)),
         ("Type", some(&message.kind)),
     ];
+    let is_open = |(name, value): &&(&str, Option<String>)| {
+        *name != "Message" && value.as_ref().is_some_and(|value| value.contains('\n'))
+    };
+    if let Some((name, _)) = fields.iter().find(is_open) {
+        return Err(Refusal::WrongValue((*name).to_owned()));
+    }
     let lines =
         fields.into_iter().filter_map(|(name, value)| Some(format!("{name}\n{}\n", value?)));
     Ok(lines.collect::<String>().into_bytes())

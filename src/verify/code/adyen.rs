@@ -1,14 +1,23 @@
 //! Adyen's standard webhooks:
-//! <https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures>. The signature
-//! stands in the body, one for each item of the batch.
+//! <https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures>. The
+//! signature stands in the body, one for each item of the batch.
 
 use super::Claim;
+use crate::pointer::Pointer;
 use crate::verify::{Encoding, Refusal, Request};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// Items of one batch at the most; Adyen sends one, and six at the most.
 const ITEMS: usize = 64;
+
+/// Which of its two shapes a body has: one that says it is a batch is no item, whatever else it holds.
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(rename = "notificationItems", default, deserialize_with = "present")]
+    is_batch: bool,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,24 +87,30 @@ impl Scalar<'_> {
     }
 }
 
+/// A field that is there, whatever it holds.
+fn present<'de, D: Deserializer<'de>>(field: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(field).map(|_| true)
+}
+
 /// One claim for each item; an item may also come alone.
 pub(super) fn claims(request: &Request) -> Result<Vec<Claim>, Refusal> {
-    let items: Vec<Item<'_>> = match serde_json::from_slice::<Batch<'_>>(&request.body) {
-        Ok(batch) => batch
-            .notification_items
-            .into_iter()
-            .map(|item| item.notification_request_item)
-            .collect(),
-        Err(_) => {
-            let item = serde_json::from_slice(&request.body);
-            vec![item.map_err(|_| Refusal::UnreadableBody)?]
-        }
-    };
+    let items = items(&request.body).ok_or(Refusal::UnreadableBody)?;
     match items.len() {
         0 => Err(Refusal::MissingSignature),
         1..=ITEMS => items.iter().map(claim).collect(),
         _ => Err(Refusal::UnreadableBody),
     }
+}
+
+fn items(body: &[u8]) -> Option<Vec<Item<'_>>> {
+    // `serde` would also take the values of an object without their names.
+    let b'{' = body.trim_ascii_start().first()? else { return None };
+    let Shape { is_batch } = serde_json::from_slice(body).ok()?;
+    if !is_batch {
+        return Some(vec![serde_json::from_slice(body).ok()?]);
+    }
+    let batch: Batch<'_> = serde_json::from_slice(body).ok()?;
+    Some(batch.notification_items.into_iter().map(|item| item.notification_request_item).collect())
 }
 
 fn claim(item: &Item<'_>) -> Result<Claim, Refusal> {
@@ -105,6 +120,24 @@ fn claim(item: &Item<'_>) -> Result<Claim, Refusal> {
         contents: vec![content(item)?.into_bytes()],
         signatures: vec![signature.ok_or(Refusal::MalformedSignature)?],
     })
+}
+
+/// Whether what stands there is signed. Of an item that comes alone nothing is said to be: a batch
+/// may hold the same names beside its items.
+pub(super) fn covers(pointer: &Pointer) -> bool {
+    const SIGNED: [&str; 8] = [
+        "pspReference",
+        "originalReference",
+        "merchantAccountCode",
+        "merchantReference",
+        "amount/value",
+        "amount/currency",
+        "eventCode",
+        "success",
+    ];
+    let item = pointer.as_str().strip_prefix("/notificationItems/");
+    let inside = item.and_then(|item| item.split_once("/NotificationRequestItem/"));
+    inside.is_some_and(|(index, field)| !index.contains('/') && SIGNED.contains(&field))
 }
 
 fn content(item: &Item<'_>) -> Result<String, Refusal> {
@@ -120,4 +153,47 @@ fn content(item: &Item<'_>) -> Result<String, Refusal> {
     ];
     let texts: Vec<_> = fields.into_iter().map(Scalar::text).collect::<Result<_, _>>()?;
     Ok(texts.join(":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_batch_says_what_a_body_is() {
+        let signature = Encoding::Base64.encode(&[7; 32]);
+        let item = format!(
+            r#"{{"pspReference":"1","amount":{{"currency":"EUR","value":1}},"eventCode":"CAPTURE","additionalData":{{"hmacSignature":"{signature}"}}}}"#
+        );
+        let wrapped = format!(r#"{{"NotificationRequestItem":{item}}}"#);
+        let beside = |batch: &str| item.replacen('{', &format!("{{{batch},"), 1);
+        for (body, count) in [
+            (item.clone(), Some(1)),
+            (format!(" {item}"), Some(1)),
+            (format!(r#"{{"notificationItems":[{wrapped}]}}"#), Some(1)),
+            (format!(r#"{{"live":"true","notificationItems":[{wrapped},{wrapped}]}}"#), Some(2)),
+            (beside(&format!(r#""notificationItems":[{wrapped}]"#)), Some(1)),
+            (beside(r#""notificationItems":[]"#), Some(0)),
+            // A captured item beside a batch that cannot be read vouches for nothing.
+            (
+                beside(r#""notificationItems":[{"NotificationRequestItem":{"eventCode":"X"}}]"#),
+                None,
+            ),
+            (beside(r#""notificationItems":[{}]"#), None),
+            (beside(r#""notificationItems":{}"#), None),
+            (beside(r#""notificationItems":null"#), None),
+            (beside(r#""notificationItems":"""#), None),
+            (beside(r#""notification\u0049tems":null"#), None),
+            (beside(r#""notificationItems":[],"notificationItems":[]"#), None),
+            (beside(&format!(r#""notificationItems":[{wrapped}],"notificationItems":[]"#)), None),
+            (format!("[[{wrapped}]]"), None),
+            (format!("[{item}]"), None),
+            (r#"["1",null,null,null,{},"CAPTURE",null,{"hmacSignature":""}]"#.to_owned(), None),
+            ("{}".to_owned(), None),
+            ("null".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(items(body.as_bytes()).map(|items| items.len()), count, "{body}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ struct Event {
 }
 
 pub(super) fn claim(request: &Request) -> Result<Claim, Refusal> {
-    let event = match form::fields(request)? {
+    let event = match form::any_fields(request)? {
         Some(fields) => event(form::need(&fields, "json")?.as_bytes())?,
         None => event(&request.body)?,
     };

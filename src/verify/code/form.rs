@@ -10,12 +10,25 @@ const FIELDS: usize = 1_000;
 
 pub(super) type Field<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The fields of a request whose body is a form.
+/// The fields of a request whose body is a form as senders sign it: percent-encoded. Other
+/// libraries may read other fields in a multipart form than we do, so none is taken for one.
 pub(super) fn fields(request: &Request) -> Result<Option<Vec<Field<'_>>>, Refusal> {
+    form(request).filter(|form| matches!(form, Form::UrlEncoded(_))).map(read).transpose()
+}
+
+/// The fields of a request whose body is a form of either kind.
+pub(super) fn any_fields(request: &Request) -> Result<Option<Vec<Field<'_>>>, Refusal> {
+    form(request).map(read).transpose()
+}
+
+fn form(request: &Request) -> Option<Form<'_>> {
     let content_type = request.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    let Some(form) = Form::new(content_type, &request.body) else { return Ok(None) };
+    Form::new(content_type, &request.body)
+}
+
+fn read(form: Form<'_>) -> Result<Vec<Field<'_>>, Refusal> {
     let fields: Vec<_> = form.fields().take(FIELDS + 1).collect();
-    if fields.len() > FIELDS { Err(Refusal::UnreadableBody) } else { Ok(Some(fields)) }
+    if fields.len() > FIELDS { Err(Refusal::UnreadableBody) } else { Ok(fields) }
 }
 
 /// The one field of that name.

@@ -14,13 +14,18 @@ mod url;
 
 use super::encoding::Encoding;
 use super::head::Head;
+use super::mac;
 use super::named::named;
+use super::public_url;
+use super::secret;
+use super::signed::Digest;
 use super::trace::{self, Step};
 use super::{Refusal, Request, Secret, SecretEncoding, SecretError, SecretForm, SpecError, Window};
-use ::hmac::{Hmac, KeyInit as _, Mac as _};
+use crate::pointer::Pointer;
 use http::HeaderName;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
+use std::borrow::Cow;
 use std::slice::from_ref;
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -76,29 +81,26 @@ impl Code {
         }
     }
 
-    fn tag(self, key: &[u8], content: &[u8]) -> Vec<u8> {
+    fn digest(self) -> Digest {
         match self {
-            Self::Mandrill | Self::Twilio => hmac_sha1(key, content),
-            Self::Braintree => hmac_sha1(&Sha1::digest(key), content),
-            _ => hmac_sha256(key, content),
+            Self::Braintree | Self::Mandrill | Self::Twilio => Digest::Sha1,
+            _ => Digest::Sha256,
         }
     }
 
-    fn tag_bytes(self) -> usize {
-        if matches!(self, Self::Mandrill | Self::Twilio | Self::Braintree) { 20 } else { 32 }
+    fn tag(self, key: &[u8], content: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Braintree => mac::tag(self.digest(), &Sha1::digest(key), content),
+            _ => mac::tag(self.digest(), key, content),
+        }
     }
 }
 
 impl Coded {
     pub(super) fn new(code: Code, public_url: Option<&str>) -> Result<Self, SpecError> {
         let public_url = match public_url {
-            Some(url) => url,
-            None if code.signs_url() => {
-                let problem =
-                    "this scheme signs the URL, so the URL that the sender calls is needed";
-                return Err(SpecError::new("public_url", problem));
-            }
-            None => "",
+            None if !code.signs_url() => "",
+            url => public_url::needed(url)?,
         };
         Ok(Self { code, public_url: public_url.to_owned() })
     }
@@ -138,17 +140,36 @@ impl Coded {
         index: Option<usize>,
         now_unix_ms: i64,
     ) -> Option<Vec<u8>> {
-        let in_force = |secret: &&Secret| secret.window().contains(now_unix_ms);
         let secret = match index {
             Some(index) => secrets.get(index),
-            None => secrets.iter().find(in_force),
+            None => secret::in_force(secrets, now_unix_ms, Secret::window).ok(),
         };
         secret.map(|secret| self.code.tag(secret.key(), text))
     }
 
-    /// Whether what stands in the body, where types and ids are looked for, is signed.
-    pub(super) fn covers_body(&self) -> bool {
-        !matches!(self.code, Code::PlivoV2 | Code::DropboxSign)
+    /// Whether what stands at that place of the body is signed. Of a form, names and values are
+    /// signed behind each other, so that one may end anywhere, and the next begin there.
+    pub(super) fn covers(&self, pointer: &Pointer) -> bool {
+        match self.code {
+            Code::Contentful => true,
+            Code::AdyenStandard => adyen::covers(pointer),
+            Code::Braintree => braintree::covers(pointer),
+            Code::DropboxSign | Code::Mandrill | Code::Plivo | Code::PlivoV2 | Code::Twilio => {
+                false
+            }
+        }
+    }
+
+    /// What is signed of the body; all of it where that would not tell an event from others.
+    pub(super) fn body<'a>(&self, request: &'a Request) -> Result<Cow<'a, [u8]>, Refusal> {
+        let text = match (self.code, form::fields(request)?) {
+            (Code::Braintree, Some(fields)) => braintree::payload(&fields)?.to_owned(),
+            (Code::Mandrill | Code::Plivo, Some(fields)) => form::sorted(fields),
+            (Code::Twilio, Some(fields)) => twilio::unique(fields),
+            _ => String::new(),
+        };
+        let is_part = !text.is_empty();
+        Ok(if is_part { Cow::Owned(text.into_bytes()) } else { Cow::Borrowed(&request.body) })
     }
 
     /// The names of the headers that hold signatures.
@@ -173,8 +194,7 @@ impl Coded {
         claim.map(|claim| vec![claim])
     }
 
-    /// Every secret in force is tried with every content and signature, so that the time taken
-    /// tells nothing of them.
+    /// Each secret is tried with every content and signature.
     fn matching(
         &self,
         secrets: &[Secret],
@@ -188,25 +208,13 @@ impl Coded {
                 Step::new("signed text", self.code.name(), found, true)
             });
         }
-        let mut verdict = Err(Refusal::NoSecretInForce);
-        for (index, secret) in secrets.iter().enumerate() {
-            if !secret.window().contains(now_unix_ms) {
-                trace::tell(|| secret.step(index, false, false));
-                continue;
-            }
-            let mut hit = Choice::from(0);
-            for content in &claim.contents {
-                let tag = self.code.tag(secret.key(), content);
-                hit = claim.signatures.iter().fold(hit, |hit, offered| hit | offered.ct_eq(&tag));
-            }
-            trace::tell(|| secret.step(index, true, bool::from(hit)));
-            verdict = match verdict {
-                Ok(earlier) => Ok(earlier),
-                Err(_) if bool::from(hit) => Ok(index),
-                Err(_) => Err(Refusal::Mismatch),
+        secret::matching(secrets, now_unix_ms, Secret::window, |secret| {
+            let tags = claim.contents.iter().map(|text| self.code.tag(secret.key(), text));
+            let hit = |hit: Choice, tag: Vec<u8>| {
+                claim.signatures.iter().fold(hit, |hit, offered| hit | offered.ct_eq(&tag))
             };
-        }
-        verdict
+            tags.fold(Choice::from(0), hit).into()
+        })
     }
 }
 
@@ -221,7 +229,7 @@ impl Code {
             found = true;
             let items = text.split(|c| several && c == ',').take(SIGNATURES);
             let bytes = items.filter_map(|item| encoding.decode(item.trim_matches([' ', '\t'])));
-            decoded.extend(bytes.filter(|bytes| bytes.len() == self.tag_bytes()));
+            decoded.extend(bytes.filter(|bytes| bytes.len() == self.digest().length()));
         }
         match (found, decoded.is_empty()) {
             (false, _) => Err(Refusal::MissingSignature),
@@ -229,14 +237,4 @@ impl Code {
             (true, false) => Ok(decoded),
         }
     }
-}
-
-fn hmac_sha1(key: &[u8], content: &[u8]) -> Vec<u8> {
-    let mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.chain_update(content).finalize().into_bytes().to_vec()
-}
-
-fn hmac_sha256(key: &[u8], content: &[u8]) -> Vec<u8> {
-    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.chain_update(content).finalize().into_bytes().to_vec()
 }

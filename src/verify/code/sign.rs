@@ -1,12 +1,13 @@
 //! Signing as these senders do, for `send`. What they sign is wrapped as they wrap it.
 
 use super::{Code, Coded, contentful, form, plivo, twilio};
-use crate::form::Form;
+use crate::verify::place::set_header;
+use crate::verify::secret::in_force;
 use crate::verify::{Encoding, Refusal, Request, Secret, Unsignable};
 use bytes::Bytes;
 use form_urlencoded::Serializer;
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -20,11 +21,10 @@ impl Coded {
         id: &str,
         now_unix_ms: i64,
     ) -> Result<(), Unsignable> {
-        let secret = secrets.iter().find(|secret| secret.window().contains(now_unix_ms));
-        let secret = secret.ok_or(Refusal::NoSecretInForce)?;
+        let secret = in_force(secrets, now_unix_ms, Secret::window)?;
         self.wrap(request, id, now_unix_ms)?;
         // What is signed is read from a request that has a signature, if not yet the right one.
-        self.write(request, &[vec![0; self.code.tag_bytes()]])?;
+        self.write(request, &[vec![0; self.code.digest().length()]])?;
         let claims = self.claims(request, now_unix_ms)?;
         let contents = claims.iter().filter_map(|claim| claim.contents.first());
         let tags: Vec<_> = contents.map(|text| self.code.tag(secret.key(), text)).collect();
@@ -40,13 +40,13 @@ impl Coded {
             Code::Mandrill => enclose(request, "mandrill_events", text),
             Code::Plivo => {
                 flatten(request);
-                set(request, &plivo::NONCE, id)?;
+                set_header(request, &plivo::NONCE, id)?;
             }
-            Code::PlivoV2 => set(request, &plivo::NONCE_V2, id)?,
+            Code::PlivoV2 => set_header(request, &plivo::NONCE_V2, id)?,
             Code::Contentful => {
                 let names = [contentful::SIGNED_HEADERS.as_str(), contentful::TIMESTAMP.as_str()];
-                set(request, &contentful::SIGNED_HEADERS, &names.join(","))?;
-                set(request, &contentful::TIMESTAMP, &now_unix_ms.to_string())?;
+                set_header(request, &contentful::SIGNED_HEADERS, &names.join(","))?;
+                set_header(request, &contentful::TIMESTAMP, &now_unix_ms.to_string())?;
             }
             Code::Twilio => flatten(request),
         }
@@ -63,24 +63,13 @@ impl Coded {
                 replace(request, "bt_signature", &signature)
             }
             Code::DropboxSign => dropbox_sign(request, tag),
-            Code::Contentful => set(request, &contentful::SIGNATURE, &hex::encode(tag)),
+            Code::Contentful => set_header(request, &contentful::SIGNATURE, &hex::encode(tag)),
             code => match code.headers().first() {
-                Some(name) => set(request, name, &Encoding::Base64.encode(tag)),
+                Some(name) => set_header(request, name, &Encoding::Base64.encode(tag)),
                 None => Ok(()),
             },
         }
     }
-}
-
-fn set(request: &mut Request, name: &HeaderName, value: &str) -> Result<(), Unsignable> {
-    let value = HeaderValue::from_str(value).map_err(|_| Unsignable::Header(name.clone()))?;
-    request.headers.insert(name, value);
-    Ok(())
-}
-
-fn is_form(request: &Request) -> bool {
-    let content_type = request.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    Form::new(content_type, &request.body).is_some()
 }
 
 fn text(body: &[u8]) -> String {
@@ -96,7 +85,7 @@ fn make_form<'a>(request: &mut Request, pairs: impl IntoIterator<Item = (&'a str
 
 /// Makes a body the one field of a form, unless it is a form.
 fn enclose(request: &mut Request, name: &str, write: impl Fn(&[u8]) -> String) {
-    if !is_form(request) {
+    if matches!(form::any_fields(request), Ok(None)) {
         let value = write(&request.body);
         make_form(request, [(name, value)]);
     }
@@ -107,7 +96,7 @@ fn flatten(request: &mut Request) {
     if let Ok(Value::Object(members)) = serde_json::from_slice(&request.body) {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         make_form(request, members.iter().map(|(name, value)| (name.as_str(), text(value))));
-    } else if !is_form(request) {
+    } else if matches!(form::fields(request), Ok(None)) {
         let hash = twilio::hash_parameter(&request.body);
         let separator = if request.target.contains('?') { '&' } else { '?' };
         request.target = format!("{}{separator}{hash}", request.target);
@@ -116,7 +105,7 @@ fn flatten(request: &mut Request) {
 
 /// Puts a field into a form, in place of the one of its name.
 fn replace(request: &mut Request, name: &str, value: &str) -> Result<(), Unsignable> {
-    let fields = form::fields(request)?.ok_or(Refusal::UnreadableBody)?;
+    let fields = form::any_fields(request)?.ok_or(Refusal::UnreadableBody)?;
     let others = fields.iter().filter(|(known, _)| known != name);
     let mut fields: Vec<_> =
         others.map(|(k, v)| (k.clone().into_owned(), v.clone().into_owned())).collect();
@@ -152,7 +141,7 @@ fn adyen(request: &mut Request, tags: &[Vec<u8>]) -> Result<(), Unsignable> {
 
 fn dropbox_sign(request: &mut Request, tag: &[u8]) -> Result<(), Unsignable> {
     let json = {
-        let fields = form::fields(request)?.ok_or(Refusal::UnreadableBody)?;
+        let fields = form::any_fields(request)?.ok_or(Refusal::UnreadableBody)?;
         form::need(&fields, "json")?.to_owned()
     };
     let mut payload = parsed(json.as_bytes())?;

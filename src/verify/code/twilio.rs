@@ -18,12 +18,11 @@ const BODY_HASH: &str = "bodySHA256";
 /// query.
 pub(super) fn claim(request: &Request, public_url: &str) -> Result<Claim, Refusal> {
     let head = Head { headers: &request.headers, target: &request.target };
-    let fields = form::fields(request)?.unwrap_or_default();
-    // A form without fields adds nothing to what is signed: then the hash must vouch for it.
-    if fields.is_empty() {
+    let signed = unique(form::fields(request)?.unwrap_or_default());
+    // What adds nothing to what is signed, the hash must vouch for: also a form that is `=`.
+    if signed.is_empty() {
         check_hash(head, &request.body)?;
     }
-    let signed = unique(fields);
     let contents = urls(public_url, head.query_suffix());
     Ok(Claim {
         contents: contents.into_iter().map(|url| (url + &signed).into_bytes()).collect(),
@@ -46,8 +45,8 @@ fn check_hash(head: Head<'_>, body: &[u8]) -> Result<(), Refusal> {
     if bool::from(matches) { Ok(()) } else { Err(Refusal::Mismatch) }
 }
 
-/// A name with the same value twice counts once.
-fn unique(mut fields: Vec<Field<'_>>) -> String {
+/// What of a form is signed: a name with the same value twice counts once.
+pub(super) fn unique(mut fields: Vec<Field<'_>>) -> String {
     fields.sort();
     fields.dedup();
     form::sorted(fields)

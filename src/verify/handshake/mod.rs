@@ -31,6 +31,11 @@ pub struct Handshake {
 pub struct Handshakes(pub Vec<Handshake>);
 
 impl Handshake {
+    /// Whether its answer has a signature in it.
+    pub fn proves(&self) -> bool {
+        self.respond.said().any(|said| matches!(said, Said::Proof { .. }))
+    }
+
     /// The names that a source may give values to in `with`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let tests = self.when.tests.iter().flat_map(|(_, test)| match test {

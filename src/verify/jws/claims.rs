@@ -4,13 +4,13 @@ use super::spec::BodyHash;
 use crate::verify::Refusal;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use std::fmt;
 use subtle::ConstantTimeEq as _;
 
 /// How far ahead the clock of whoever made a token may be, in seconds.
 const AHEAD: f64 = 60.0;
 
-/// What the claims of a token must be.
-#[derive(Debug)]
+/// What the claims of a token must be. Its `Debug` shows no value: some may be secrets.
 pub(super) struct Rules {
     pub issuers: Vec<String>,
     pub audience: Option<String>,
@@ -20,6 +20,18 @@ pub(super) struct Rules {
     pub body: Option<BodyHash>,
     pub expires: bool,
     pub max_age: Option<u64>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.equal.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Rules")
+            .field("equal", &names)
+            .field("body", &self.body)
+            .field("expires", &self.expires)
+            .field("max_age", &self.max_age)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Rules {

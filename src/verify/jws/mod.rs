@@ -8,20 +8,24 @@ mod token;
 pub use spec::{Alg, BodyHash, JwsSpec, KeysAt};
 
 use self::claims::Rules;
+use self::spec::Kind;
 use self::token::Token;
 use super::asymmetric::{self, NamedKey};
 use super::fetched::{Look, Store, Want};
 use super::head::Head;
+use super::mac;
+use super::public_key::Signing;
+use super::secret;
+use super::signed::Digest;
 use super::with::With;
 use super::{Refusal, Request, Secret, SecretError, SecretForm, SpecError, Window};
-use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderName;
 use serde_json::Value;
-use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 /// Bytes of a key's name at the most.
 const KEY_ID_BYTES: usize = 256;
+const KEY_ID: &str = "kid of the token";
 
 /// A checked scheme of that kind.
 #[derive(Debug)]
@@ -37,10 +41,10 @@ pub struct Jws {
 /// What verifies tokens.
 #[derive(Debug)]
 pub(super) enum Keys {
-    Shared(Vec<Secret>),
+    Shared(Digest, Vec<Secret>),
     /// The keys that each secret holds.
-    Public(Vec<(Window, Vec<NamedKey>)>),
-    Fetched(Store),
+    Public(Signing, Vec<(Window, Vec<NamedKey>)>),
+    Fetched(Signing, KeysAt, Store),
 }
 
 impl Jws {
@@ -61,7 +65,7 @@ impl Jws {
             let post = at.post.as_deref().map(|text| with.fill_json(text)).transpose()?;
             Ok(KeysAt { url, post })
         };
-        if spec.keys.is_some() && spec.alg.signing().is_none() {
+        if spec.keys.is_some() && matches!(spec.alg.kind(), Kind::Shared(_)) {
             let problem =
                 "a shared secret cannot be fetched: leave it out, or choose another `alg`";
             return Err(SpecError::new("jwks_url", problem));
@@ -90,7 +94,7 @@ impl Jws {
 
     /// A shared secret, or the text of public keys.
     pub(super) fn secret(&self, text: &str, window: Window) -> Result<Secret, SecretError> {
-        if self.alg.signing().is_none() {
+        if matches!(self.alg.kind(), Kind::Shared(_)) {
             return Secret::new(text, &self.secret, window);
         }
         if asymmetric::read(text.as_bytes()).is_empty() {
@@ -105,12 +109,13 @@ impl Jws {
     }
 
     pub(super) fn bind(&self, secrets: Vec<Secret>) -> Keys {
-        match self.alg.signing() {
-            None => Keys::Shared(secrets),
-            Some(_) if secrets.is_empty() => Keys::Fetched(Store::default()),
-            Some(_) => Keys::Public(
-                secrets.iter().map(|s| (s.window(), asymmetric::read(s.key()))).collect(),
-            ),
+        match (self.alg.kind(), &self.keys) {
+            (Kind::Shared(digest), _) => Keys::Shared(digest, secrets),
+            (Kind::Pair(signing), Some(at)) => Keys::Fetched(signing, at.clone(), Store::default()),
+            (Kind::Pair(signing), None) => {
+                let keys = |secret: &Secret| (secret.window(), asymmetric::read(secret.key()));
+                Keys::Public(signing, secrets.iter().map(keys).collect())
+            }
         }
     }
 
@@ -125,7 +130,7 @@ impl Jws {
         head: Head<'_>,
         now_ms: i64,
     ) -> Result<Option<Want>, Refusal> {
-        let (Keys::Fetched(store), Some(at)) = (keys, &self.keys) else { return Ok(None) };
+        let Keys::Fetched(_, at, store) = keys else { return Ok(None) };
         let token = self.token(head)?;
         let want = at.want(token.key_id.as_deref())?;
         match store.look(&want, |key| token.may_be_of(key), now_ms)? {
@@ -142,14 +147,26 @@ impl Jws {
         now_ms: i64,
     ) -> Result<Option<usize>, Refusal> {
         let token = self.token(Head { headers: &request.headers, target: &request.target })?;
-        let index = match (keys, &self.keys) {
-            (Keys::Shared(secrets), _) => Some(self.shared(secrets, &token, now_ms)?),
-            (Keys::Public(sets), _) => Some(self.public(sets, &token, now_ms)?),
-            (Keys::Fetched(store), Some(at)) => {
-                self.fetched(store, at, &token, now_ms)?;
-                None
+        let index = match keys {
+            Keys::Shared(digest, secrets) => {
+                Some(secret::matching(secrets, now_ms, Secret::window, |secret| {
+                    mac::tag(*digest, secret.key(), token.signed).ct_eq(&token.tag).into()
+                })?)
             }
-            (Keys::Fetched(_), None) => return Err(Refusal::NoSecretInForce),
+            Keys::Public(signing, sets) => Some(secret::matching(
+                sets,
+                now_ms,
+                |(window, _)| *window,
+                |(_, keys)| token.is_signed(*signing, keys),
+            )?),
+            Keys::Fetched(signing, at, store) => {
+                let want = at.want(token.key_id.as_deref())?;
+                match store.look(&want, |key| token.may_be_of(key), now_ms)? {
+                    Look::Have(keys) if token.is_signed(*signing, &keys) => None,
+                    Look::Have(_) => return Err(Refusal::Mismatch),
+                    Look::Fetch => return Err(Refusal::KeyUnavailable),
+                }
+            }
         };
         self.rules.check(&token.payload, &request.body, now_ms)?;
         Ok(index)
@@ -174,49 +191,13 @@ impl Jws {
         let text = head.header(&self.header)?.ok_or(Refusal::MissingSignature)?;
         let mut bare = self.prefixes.iter().filter_map(|prefix| text.strip_prefix(prefix.as_str()));
         let token = bare.find_map(Token::parse).ok_or(Refusal::MalformedSignature)?;
-        let is_pinned = token.alg == self.alg.name();
-        let fits = token.key_id.as_ref().is_none_or(|id| id.len() <= KEY_ID_BYTES);
-        if is_pinned && fits {
-            Ok(token)
-        } else {
-            Err(Refusal::WrongValue("alg of the token".into()))
+        if token.alg != self.alg.name() {
+            return Err(Refusal::WrongValue("alg of the token".to_owned()));
         }
-    }
-
-    fn shared(&self, secrets: &[Secret], token: &Token<'_>, now_ms: i64) -> Result<usize, Refusal> {
-        first(secrets, now_ms, Secret::window, |secret| {
-            bool::from(self.alg.tag(secret.key(), token.signed).ct_eq(&token.tag))
-        })
-    }
-
-    fn public(
-        &self,
-        sets: &[(Window, Vec<NamedKey>)],
-        token: &Token<'_>,
-        now_ms: i64,
-    ) -> Result<usize, Refusal> {
-        first(sets, now_ms, |(window, _)| *window, |(_, keys)| self.any_signed(keys, token))
-    }
-
-    fn fetched(
-        &self,
-        store: &Store,
-        at: &KeysAt,
-        token: &Token<'_>,
-        now_ms: i64,
-    ) -> Result<(), Refusal> {
-        let want = at.want(token.key_id.as_deref())?;
-        match store.look(&want, |key| token.may_be_of(key), now_ms)? {
-            Look::Have(keys) if self.any_signed(&keys, token) => Ok(()),
-            Look::Have(_) => Err(Refusal::Mismatch),
-            Look::Fetch => Err(Refusal::KeyUnavailable),
+        match &token.key_id {
+            Some(id) if id.len() > KEY_ID_BYTES => Err(Refusal::WrongValue(KEY_ID.to_owned())),
+            _ => Ok(token),
         }
-    }
-
-    fn any_signed(&self, keys: &[NamedKey], token: &Token<'_>) -> bool {
-        let Some(signing) = self.alg.signing() else { return false };
-        let mut keys = keys.iter().filter(|key| token.may_be_of(key));
-        keys.any(|key| key.key.has_signed(signing, token.signed, &token.tag))
     }
 }
 
@@ -225,10 +206,10 @@ impl KeysAt {
         let Some(post) = &self.post else {
             return Ok(Want { url: self.url.clone(), post: None });
         };
-        let id = key_id.ok_or_else(|| Refusal::Missing("kid of the token".to_owned()))?;
+        let id = key_id.ok_or_else(|| Refusal::Missing(KEY_ID.to_owned()))?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !id.bytes().all(is_plain) {
-            return Err(Refusal::WrongValue("kid of the token".to_owned()));
+            return Err(Refusal::WrongValue(KEY_ID.to_owned()));
         }
         Ok(Want { url: self.url.clone(), post: Some(post.replace("{kid}", id)) })
     }
@@ -242,45 +223,10 @@ impl Token<'_> {
             _ => true,
         }
     }
-}
 
-/// The first of those in force that has signed; all are tried.
-fn first<T>(
-    all: &[T],
-    now_ms: i64,
-    window: impl Fn(&T) -> Window,
-    has_signed: impl Fn(&T) -> bool,
-) -> Result<usize, Refusal> {
-    let in_force = |(_, one): &(usize, &T)| window(one).contains(now_ms);
-    let mut verdict = Err(Refusal::NoSecretInForce);
-    for (index, one) in all.iter().enumerate().filter(in_force) {
-        verdict = match (verdict, has_signed(one)) {
-            (Ok(earlier), _) => Ok(earlier),
-            (Err(_), true) => Ok(index),
-            (Err(_), false) => Err(Refusal::Mismatch),
-        };
-    }
-    verdict
-}
-
-impl Alg {
-    /// The tag of a text under a shared key; empty where there is none.
-    fn tag(self, key: &[u8], text: &[u8]) -> Vec<u8> {
-        const ANY_LENGTH: &str = "HMAC takes keys of any length";
-        match self {
-            Self::Hs256 => {
-                let mac = Hmac::<Sha256>::new_from_slice(key).expect(ANY_LENGTH);
-                mac.chain_update(text).finalize().into_bytes().to_vec()
-            }
-            Self::Hs384 => {
-                let mac = Hmac::<Sha384>::new_from_slice(key).expect(ANY_LENGTH);
-                mac.chain_update(text).finalize().into_bytes().to_vec()
-            }
-            Self::Hs512 => {
-                let mac = Hmac::<Sha512>::new_from_slice(key).expect(ANY_LENGTH);
-                mac.chain_update(text).finalize().into_bytes().to_vec()
-            }
-            _ => Vec::new(),
-        }
+    /// Whether one of these keys has signed it.
+    fn is_signed(&self, signing: Signing, keys: &[NamedKey]) -> bool {
+        let mut keys = keys.iter().filter(|key| self.may_be_of(key));
+        keys.any(|key| key.key.has_signed(signing, self.signed, &self.tag))
     }
 }

@@ -1,7 +1,9 @@
 //! Signing as senders of tokens do, for `send`.
 
 use super::{Jws, Keys};
-use crate::verify::{Refusal, Request, Unsignable};
+use crate::verify::mac;
+use crate::verify::secret::in_force;
+use crate::verify::{Request, Secret, Unsignable};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
@@ -19,15 +21,14 @@ impl Jws {
         request: &mut Request,
         now_ms: i64,
     ) -> Result<(), Unsignable> {
-        let Keys::Shared(secrets) = keys else { return Err(Unsignable::PublicKey) };
-        let secret = secrets.iter().find(|secret| secret.window().contains(now_ms));
-        let secret = secret.ok_or(Refusal::NoSecretInForce)?;
+        let Keys::Shared(digest, secrets) = keys else { return Err(Unsignable::PublicKey) };
+        let secret = in_force(secrets, now_ms, Secret::window)?;
         let header = json!({ "alg": self.alg.name(), "typ": "JWT" });
         let claims = Value::Object(self.claims(&request.body, now_ms / 1000));
         let [header, claims] =
             [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let signed = format!("{header}.{claims}");
-        let tag = URL_SAFE_NO_PAD.encode(self.alg.tag(secret.key(), signed.as_bytes()));
+        let tag = URL_SAFE_NO_PAD.encode(mac::tag(*digest, secret.key(), signed.as_bytes()));
         let prefix = self.prefixes.first().map_or("", String::as_str);
         let value = HeaderValue::try_from(format!("{prefix}{signed}.{tag}"));
         let mut value = value.map_err(|_| Unsignable::Header(self.header.clone()))?;

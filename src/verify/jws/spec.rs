@@ -1,9 +1,11 @@
 //! A scheme of JSON Web Signatures as plain data.
 
-use super::super::asymmetric::Signing;
 use crate::verify::named::named;
+use crate::verify::public_key::Signing;
+use crate::verify::signed::Digest;
 use crate::verify::{Encoding, SecretForm};
 use serde_json::Value;
+use std::fmt;
 
 named! {
     /// The algorithm (RFC 7518, RFC 8037): fixed by the scheme, never taken from the token.
@@ -63,8 +65,8 @@ pub struct BodyHash {
     pub optional_without_body: bool,
 }
 
-/// Where keys are fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where keys are fetched. Its `Debug` shows nothing: a filled gap may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeysAt {
     /// An https URL.
     pub url: String,
@@ -73,17 +75,32 @@ pub struct KeysAt {
     pub post: Option<String>,
 }
 
+impl fmt::Debug for KeysAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeysAt").finish_non_exhaustive()
+    }
+}
+
+/// What a token is signed with.
+pub(in crate::verify) enum Kind {
+    /// A shared key.
+    Shared(Digest),
+    /// One of a pair of keys.
+    Pair(Signing),
+}
+
 impl Alg {
-    /// How a key pair signs with it; `None`: it has a shared secret.
-    pub(in crate::verify) fn signing(self) -> Option<Signing> {
+    pub(in crate::verify) fn kind(self) -> Kind {
         match self {
-            Self::Hs256 | Self::Hs384 | Self::Hs512 => None,
-            Self::Rs256 => Some(Signing::RsaSha256),
-            Self::Rs384 => Some(Signing::RsaSha384),
-            Self::Rs512 => Some(Signing::RsaSha512),
-            Self::Es256 => Some(Signing::EcdsaP256),
-            Self::Es384 => Some(Signing::EcdsaP384),
-            Self::EdDsa => Some(Signing::Ed25519),
+            Self::Hs256 => Kind::Shared(Digest::Sha256),
+            Self::Hs384 => Kind::Shared(Digest::Sha384),
+            Self::Hs512 => Kind::Shared(Digest::Sha512),
+            Self::Rs256 => Kind::Pair(Signing::RsaSha256),
+            Self::Rs384 => Kind::Pair(Signing::RsaSha384),
+            Self::Rs512 => Kind::Pair(Signing::RsaSha512),
+            Self::Es256 => Kind::Pair(Signing::EcdsaP256),
+            Self::Es384 => Kind::Pair(Signing::EcdsaP384),
+            Self::EdDsa => Kind::Pair(Signing::Ed25519),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! The keys of a source, one for each secret, and the comparison.
 
 use super::content::{Piece, bare};
-use super::public_key::PublicKey;
-use super::spec::{Algorithm, Digest};
-use crate::verify::secret::Family;
-use crate::verify::trace;
-use crate::verify::{Refusal, Secret, SecretError, Unsignable};
-use ::hmac::{Hmac, KeyInit as _, Mac as _};
+use super::spec::{Algorithm, Digest, EcdsaForm};
+use crate::verify::mac::Mac;
+use crate::verify::public_key::{PublicKey, Signing};
+use crate::verify::secret::{self, Family};
+use crate::verify::{Refusal, Secret, SecretError, Unsignable, Window};
 use sha1::Sha1;
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use sha2::{Sha256, Sha384, Sha512};
 use std::cell::OnceCell;
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -22,25 +21,19 @@ struct Bound {
     key: Key,
 }
 
-/// What one key makes of a text.
-#[derive(Debug, Clone)]
+/// What shows who has signed a text.
+#[derive(Debug)]
 enum Key {
-    /// A digest that has taken in its key: cloning it saves half the work of a short message.
-    Shared(Box<State>),
-    Public(PublicKey),
+    Shared(Shared),
+    Public(PublicKey, Signing),
 }
 
-#[derive(Debug, Clone)]
-enum State {
-    HmacSha1(Hmac<Sha1>),
-    HmacSha256(Hmac<Sha256>),
-    /// SHA-384 and SHA-512, for which few processors have instructions: ring's assembly is faster.
-    /// For the others the `sha1` and `sha2` crates use the processor's own.
-    HmacWide(ring::hmac::Context),
-    Sha1(Sha1),
-    Sha256(Sha256),
-    Sha384(Sha384),
-    Sha512(Sha512),
+/// What signs as the sender does.
+#[derive(Debug)]
+enum Shared {
+    Mac(Box<Mac>),
+    /// A plain digest, of a text in which the secret is.
+    Hash(Digest),
 }
 
 /// A signature of a request, and which way it is made.
@@ -77,8 +70,8 @@ impl Keyring {
         self.0.iter().any(|key| key.secret.family() == family)
     }
 
-    /// Which secret signed `content`, as proven by one of `signatures`. Every secret in force is
-    /// tried with every signature of its family, so that the time taken tells nothing of either.
+    /// Which secret signed `content`, as proven by one of `signatures`. Each is tried with every
+    /// signature of its family.
     pub(super) fn matching(
         &self,
         content: &[Piece<'_>],
@@ -87,33 +80,21 @@ impl Keyring {
     ) -> Result<usize, Refusal> {
         // Schemes with public keys have no `{secret}`.
         let message = OnceCell::new();
-        let mut verdict = Err(Refusal::NoSecretInForce);
-        for (index, key) in self.0.iter().enumerate() {
-            if !key.is_in_force(now_unix_ms) {
-                trace::tell(|| key.secret.step(index, false, false));
-                continue;
-            }
-            let of_its_family =
-                signatures.iter().filter(|offered| offered.family == key.secret.family());
-            let offered = of_its_family.map(|offered| offered.bytes.as_slice());
-            let hit = match &key.key {
-                Key::Shared(state) => {
-                    let tag = state.tag(content, &key.secret);
-                    offered.fold(Choice::from(0), |hit, offered| hit | offered.ct_eq(&tag)).into()
+        secret::matching(&self.0, now_unix_ms, Bound::window, |bound| {
+            let family = bound.secret.family();
+            let offered = signatures.iter().filter(|offered| offered.family == family);
+            let offered = offered.map(|offered| offered.bytes.as_slice());
+            match &bound.key {
+                Key::Shared(shared) => {
+                    let own = shared.tag(content, &bound.secret);
+                    offered.fold(Choice::from(0), |hit, tag| hit | tag.ct_eq(&own)).into()
                 }
-                Key::Public(public) => {
+                Key::Public(key, signing) => {
                     let message = message.get_or_init(|| bare(content));
-                    offered.fold(false, |hit, offered| hit | public.has_signed(message, offered))
+                    offered.fold(false, |hit, tag| hit | key.has_signed(*signing, message, tag))
                 }
-            };
-            trace::tell(|| key.secret.step(index, true, hit));
-            verdict = match verdict {
-                Ok(earlier) => Ok(earlier),
-                Err(_) if hit => Ok(index),
-                Err(_) => Err(Refusal::Mismatch),
-            };
-        }
-        verdict
+            }
+        })
     }
 
     pub(in crate::verify) fn is_empty(&self) -> bool {
@@ -121,20 +102,24 @@ impl Keyring {
     }
 
     /// A text under the secret that verified a request, or else under the first in force; `None`:
-    /// it is no shared secret.
+    /// it is no key that both sides sign with.
     pub(in crate::verify) fn prove(
         &self,
         text: &[u8],
         index: Option<usize>,
         now_unix_ms: i64,
     ) -> Option<Vec<u8>> {
-        let key = match index {
+        let bound = match index {
             Some(index) => self.0.get(index),
-            None => self.0.iter().find(|key| key.is_in_force(now_unix_ms)),
+            None => secret::in_force(&self.0, now_unix_ms, Bound::window).ok(),
         }?;
-        match &key.key {
-            Key::Shared(state) => Some(state.tag(&[Piece::Bytes(text.into())], &key.secret)),
-            Key::Public(_) => None,
+        match &bound.key {
+            Key::Shared(Shared::Mac(mac)) => {
+                let mut mac = mac.clone();
+                mac.update(text);
+                Some(mac.finish())
+            }
+            Key::Shared(Shared::Hash(_)) | Key::Public(..) => None,
         }
     }
 
@@ -144,92 +129,59 @@ impl Keyring {
         content: &[Piece<'_>],
         now_unix_ms: i64,
     ) -> Result<Offered, Unsignable> {
-        let key = self.0.iter().find(|key| key.is_in_force(now_unix_ms));
-        let key = key.ok_or(Unsignable::Refused(Refusal::NoSecretInForce))?;
-        match &key.key {
-            Key::Shared(state) => {
-                Ok(Offered { family: key.secret.family(), bytes: state.tag(content, &key.secret) })
+        let Bound { secret, key } = secret::in_force(&self.0, now_unix_ms, Bound::window)?;
+        match key {
+            Key::Shared(shared) => {
+                Ok(Offered { family: secret.family(), bytes: shared.tag(content, secret) })
             }
-            Key::Public(_) => Err(Unsignable::PublicKey),
+            Key::Public(..) => Err(Unsignable::PublicKey),
         }
     }
 }
 
 impl Bound {
-    fn is_in_force(&self, now_unix_ms: i64) -> bool {
-        self.secret.window().contains(now_unix_ms)
+    fn window(&self) -> Window {
+        self.secret.window()
     }
 }
 
 impl Key {
     fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, SecretError> {
-        match algorithm {
-            Algorithm::Hmac(digest) => Ok(Self::Shared(Box::new(State::hmac(digest, bytes)))),
-            Algorithm::Hash(digest) => Ok(Self::Shared(Box::new(State::hash(digest)))),
-            Algorithm::Ed25519 => PublicKey::ed25519(bytes).map(Self::Public),
-            Algorithm::EcdsaP256(form) => PublicKey::p256(bytes, form).map(Self::Public),
-            Algorithm::RsaSha256 => PublicKey::rsa(bytes).map(Self::Public),
+        let (signing, kind) = match algorithm {
+            Algorithm::Hmac(digest) => {
+                return Ok(Self::Shared(Shared::Mac(Box::new(Mac::new(digest, bytes)))));
+            }
+            Algorithm::Hash(digest) => return Ok(Self::Shared(Shared::Hash(digest))),
+            Algorithm::Ed25519 => (Signing::Ed25519, "an Ed25519 public key"),
+            Algorithm::EcdsaP256(EcdsaForm::Der) => (Signing::EcdsaP256Der, "a P-256 public key"),
+            Algorithm::EcdsaP256(EcdsaForm::Raw) => (Signing::EcdsaP256, "a P-256 public key"),
+            Algorithm::RsaSha256 => (Signing::RsaSha256, "an RSA public key"),
+        };
+        let key = PublicKey::new(signing, bytes).ok_or(SecretError::PublicKey(kind))?;
+        Ok(Self::Public(key, signing))
+    }
+}
+
+impl Shared {
+    fn tag(&self, content: &[Piece<'_>], secret: &Secret) -> Vec<u8> {
+        let chunks = content.iter().map(|piece| match piece {
+            Piece::Bytes(bytes) => bytes,
+            Piece::Secret => secret.key(),
+        });
+        match self {
+            Self::Mac(mac) => {
+                let mut mac = mac.clone();
+                chunks.for_each(|chunk| mac.update(chunk));
+                mac.finish()
+            }
+            Self::Hash(Digest::Sha1) => hash::<Sha1>(chunks),
+            Self::Hash(Digest::Sha256) => hash::<Sha256>(chunks),
+            Self::Hash(Digest::Sha384) => hash::<Sha384>(chunks),
+            Self::Hash(Digest::Sha512) => hash::<Sha512>(chunks),
         }
     }
 }
 
-impl State {
-    fn hmac(digest: Digest, key: &[u8]) -> Self {
-        // HMAC takes keys of any length.
-        const ANY_LENGTH: &str = "HMAC takes keys of any length";
-        match digest {
-            Digest::Sha1 => Self::HmacSha1(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Digest::Sha256 => Self::HmacSha256(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Digest::Sha384 => Self::wide(ring::hmac::HMAC_SHA384, key),
-            Digest::Sha512 => Self::wide(ring::hmac::HMAC_SHA512, key),
-        }
-    }
-
-    fn wide(digest: ring::hmac::Algorithm, key: &[u8]) -> Self {
-        Self::HmacWide(ring::hmac::Context::with_key(&ring::hmac::Key::new(digest, key)))
-    }
-
-    fn hash(digest: Digest) -> Self {
-        match digest {
-            Digest::Sha1 => Self::Sha1(Sha1::new()),
-            Digest::Sha256 => Self::Sha256(Sha256::new()),
-            Digest::Sha384 => Self::Sha384(Sha384::new()),
-            Digest::Sha512 => Self::Sha512(Sha512::new()),
-        }
-    }
-
-    fn tag(&self, content: &[Piece<'_>], secret: &Secret) -> Vec<u8> {
-        let mut state = self.clone();
-        for piece in content {
-            match piece {
-                Piece::Bytes(bytes) => state.update(bytes),
-                Piece::Secret => state.update(secret.key()),
-            }
-        }
-        state.finish()
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::HmacSha1(mac) => mac.update(bytes),
-            Self::HmacSha256(mac) => mac.update(bytes),
-            Self::HmacWide(mac) => mac.update(bytes),
-            Self::Sha1(hash) => hash.update(bytes),
-            Self::Sha256(hash) => hash.update(bytes),
-            Self::Sha384(hash) => hash.update(bytes),
-            Self::Sha512(hash) => hash.update(bytes),
-        }
-    }
-
-    fn finish(self) -> Vec<u8> {
-        match self {
-            Self::HmacSha1(mac) => mac.finalize().into_bytes().to_vec(),
-            Self::HmacSha256(mac) => mac.finalize().into_bytes().to_vec(),
-            Self::HmacWide(mac) => mac.sign().as_ref().to_vec(),
-            Self::Sha1(hash) => hash.finalize().to_vec(),
-            Self::Sha256(hash) => hash.finalize().to_vec(),
-            Self::Sha384(hash) => hash.finalize().to_vec(),
-            Self::Sha512(hash) => hash.finalize().to_vec(),
-        }
-    }
+fn hash<'a, D: sha2::Digest>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    chunks.fold(D::new(), |hash, chunk| hash.chain_update(chunk)).finalize().to_vec()
 }

@@ -188,7 +188,7 @@ impl Layout {
     /// Where a sender writes the signature: not into what it signs.
     fn signature_place(&self) -> Result<Place, Unsignable> {
         match self.signature.place() {
-            Some(Place::Body(_)) if self.content.covers_body() => Err(Unsignable::Place("body")),
+            Some(Place::Body(_)) if self.content.reads_body() => Err(Unsignable::Place("body")),
             Some(Place::Query(_)) if self.content.covers_url() => Err(Unsignable::Place("query")),
             Some(place) => Ok(place),
             None => Err(Unsignable::Place("headers")),

@@ -4,7 +4,6 @@ mod body;
 mod content;
 mod keyring;
 mod layout;
-mod public_key;
 mod signature;
 mod spec;
 mod timestamp;
@@ -27,6 +26,7 @@ use super::{
 };
 use crate::text::printable;
 use http::{HeaderMap, HeaderName};
+use std::borrow::Cow;
 
 /// A checked scheme that signs a text.
 #[derive(Debug)]
@@ -114,6 +114,11 @@ impl Signed {
         self.present(head.headers).try_for_each(|layout| layout.precheck(head))
     }
 
+    /// The body that is signed.
+    pub(super) fn body<'a>(&self, request: &'a Request) -> Result<Cow<'a, [u8]>, Refusal> {
+        body::signed(request, self.signed_body)
+    }
+
     /// Which of `keys` signed the request.
     pub(super) fn verify(
         &self,
@@ -122,7 +127,7 @@ impl Signed {
         now_unix_ms: i64,
     ) -> Result<usize, Refusal> {
         self.check_required(Head { headers: &request.headers, target: &request.target })?;
-        let body = body::signed(request, self.signed_body)?;
+        let body = self.body(request)?;
         let mut verdict = Err(Refusal::MissingSignature);
         for layout in self.present(&request.headers) {
             verdict = Ok(layout.verify(keys, request, &body, now_unix_ms)?);

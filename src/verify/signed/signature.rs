@@ -1,9 +1,7 @@
 //! Picking the signatures out of a request.
 
 use super::keyring::Offered;
-use super::spec::{
-    Algorithm, Digest, EcdsaForm, OtherSpec, SignatureAt, SignatureSpec, SignedSpec,
-};
+use super::spec::{Algorithm, EcdsaForm, OtherSpec, SignatureAt, SignatureSpec, SignedSpec};
 use crate::verify::head::Head;
 use crate::verify::place::{Facts, Place, header_name};
 use crate::verify::secret::Family;
@@ -297,17 +295,6 @@ impl Algorithm {
             Self::EcdsaP256(EcdsaForm::Der) => 8..=72,
             // Keys have 2048 to 8192 bits.
             Self::RsaSha256 => 256..=1024,
-        }
-    }
-}
-
-impl Digest {
-    fn length(self) -> usize {
-        match self {
-            Self::Sha1 => 20,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
         }
     }
 }

@@ -13,6 +13,18 @@ named! {
     }
 }
 
+impl Digest {
+    /// Its length in bytes.
+    pub(in crate::verify) fn length(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
 named! {
     /// How a timestamp is written: fixed by the scheme, never guessed.
     TimeFormat {

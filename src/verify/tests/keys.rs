@@ -9,6 +9,9 @@ use ring::signature::{
     KeyPair as _,
 };
 
+/// What stands before a key in a SubjectPublicKeyInfo.
+const ED25519: &str = "302a300506032b6570032100";
+
 fn spec(algorithm: Algorithm, encoding: SecretEncoding) -> SignedSpec {
     SignedSpec {
         algorithm,
@@ -78,7 +81,6 @@ fn an_ecdsa_signature_has_the_form_of_its_scheme() {
 
 #[test]
 fn a_public_key_may_be_written_in_several_ways() {
-    const ED25519: &str = "302a300506032b6570032100";
     let pair = ed25519();
     let info = [hex::decode(ED25519).unwrap(), pair.public_key().as_ref().to_vec()].concat();
     let base64 = Encoding::Base64.encode(&info);
@@ -111,6 +113,23 @@ fn what_is_no_key_of_that_kind_is_refused_at_load() {
         let scheme = scheme(&spec(algorithm, SecretEncoding::Hex));
         let refused = scheme.secret(&text, Window::default()).unwrap_err();
         assert!(matches!(refused, SecretError::PublicKey(_)), "{algorithm:?} {text}");
+    }
+}
+
+#[test]
+fn a_key_that_fits_every_signature_is_none_wherever_it_stands() {
+    let small_order = [&[1][..], &[0; 31]].concat();
+    let minus_zero = [&[0; 31][..], &[0x80]].concat();
+    let good = ed25519().public_key().as_ref().to_vec();
+    for (key, count) in [(good, 1), (small_order, 0), (minus_zero, 0), (vec![7; 31], 0)] {
+        let x = Encoding::Base64Url.encode(&key);
+        let info = [hex::decode(ED25519).unwrap(), key].concat();
+        let body = Encoding::Base64.encode(&info);
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+        let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, x.trim_end_matches('='));
+        for text in [format!(r#"{{"keys":[{jwk}]}}"#), jwk, pem] {
+            assert_eq!(asymmetric::read(text.as_bytes()).len(), count, "{text}");
+        }
     }
 }
 

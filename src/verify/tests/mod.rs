@@ -1,17 +1,21 @@
 //! The rules of verification, one test each, and published vectors.
 
 mod aliases;
+mod coverage;
+mod forms;
 mod fuzz;
 mod keys;
 mod pitfalls;
 mod properties;
 mod rules;
 mod shapes;
+mod signed_tokens;
 mod signing;
 mod tokens;
 
 use super::signed::*;
 use super::*;
+use crate::pointer::Pointer;
 use ::hmac::{KeyInit as _, Mac as _};
 use http::{HeaderName, HeaderValue};
 use std::sync::LazyLock;
@@ -125,6 +129,15 @@ fn check(verifier: &Verifier, request: Request, now_unix_ms: i64) -> Result<usiz
         return Err(refusal);
     }
     verdict.map(|verified| verified.secret_index().unwrap())
+}
+
+fn covers_header(verifier: &Verifier, name: &'static str) -> bool {
+    verifier.covers(&Location::Header(HeaderName::from_static(name)))
+}
+
+/// Whether a place is signed that the scheme does not know.
+fn covers_body(verifier: &Verifier) -> bool {
+    verifier.covers(&Location::Pointer(Pointer::from_static("/nowhere")))
 }
 
 fn refused_early(verifier: &Verifier, request: &Request) -> bool {

@@ -218,8 +218,30 @@ fn an_unsigned_source_covers_nothing() {
     let verifier = Verifier::new(Scheme::Unsigned, vec![]).unwrap();
     assert_eq!(verifier.precheck(&HeaderMap::new(), "/"), Ok(()));
     assert_eq!(verifier.verify(request(&[], b""), NOW_MS).unwrap().secret_index(), None);
-    assert!(!verifier.covers_body() && !verifier.covers_header(&http::header::HOST));
+    assert!(!covers_body(&verifier) && !covers_header(&verifier, "host"));
     assert_eq!(verifier.signature_names().count(), 0);
+}
+
+#[test]
+fn a_public_url_is_whole_and_without_a_query() {
+    let signed = with_layout(whole("", ""), "{url}", None);
+    let twilio = Spec::Code(code::Code::Twilio);
+    for spec in [Spec::Signed(Box::new(signed)), twilio] {
+        let problem = |public_url| {
+            let scheme = Scheme::new(&spec, &Givens { public_url, ..Givens::default() });
+            scheme.map(drop).map_err(|error| error.field)
+        };
+        let whole = ["https://h", "http://h:1/p"];
+        assert!(whole.iter().all(|url| problem(Some(url)) == Ok(())));
+        for bad in [None, Some(""), Some("https://"), Some("/p"), Some("ftp://h/p")]
+            .into_iter()
+            .chain(["https://h/p?a=1", "https://h/p?", "https://h#a"].map(Some))
+        {
+            assert_eq!(problem(bad), Err("public_url"), "{bad:?}");
+        }
+    }
+    let elsewhere = Spec::Code(code::Code::Contentful);
+    assert!(Scheme::new(&elsewhere, &Givens::default()).is_ok());
 }
 
 #[test]
@@ -252,7 +274,7 @@ fn signature_and_timestamp_may_stand_in_the_body() {
     assert_eq!(verdict(&body("\"1600000000\"", &signed("1600000000tok"))), Err(Refusal::Stale));
     assert_eq!(verdict("{}"), Err(Refusal::MissingSignature));
     assert_eq!(verdict("{"), Err(Refusal::UnreadableBody));
-    assert!(!verifier(&spec).covers_body());
+    assert!(!covers_body(&verifier(&spec)));
 }
 
 #[test]
@@ -320,9 +342,9 @@ fn what_is_covered_is_what_is_signed() {
     let at = TimestampAt::Header("X-Time".into());
     let verifier =
         verifier(&with_layout(whole("", ""), "{header:X-Id}.{timestamp}", Some(timestamp(at))));
-    let covered = |name| verifier.covers_header(&HeaderName::from_static(name));
+    let covered = |name| covers_header(&verifier, name);
     assert!(covered("x-id") && covered("x-time"));
-    assert!(!covered("x-sig") && !covered("x-other") && !verifier.covers_body());
+    assert!(!covered("x-sig") && !covered("x-other") && !covers_body(&verifier));
     assert!(verifier.signature_names().eq(["x-sig"]));
 }
 

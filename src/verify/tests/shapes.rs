@@ -62,7 +62,7 @@ fn a_body_may_be_signed_by_its_digest() {
     let crc = spec(BodyTransform::Crc32Dec);
     let request = request(&[("X-Sig", &signed("v|3421780262"))], b"123456789");
     assert_eq!(check(&verifier(&crc), request, NOW_MS), Ok(0));
-    assert!(verifier(&crc).covers_body());
+    assert!(!covers_body(&verifier(&crc)) && covers_body(&verifier(&PLAIN)));
 }
 
 #[test]
@@ -75,6 +75,9 @@ fn a_plain_digest_has_the_secret_in_it() {
     let good = hex::encode(sha2::Sha256::digest(b"keybody"));
     assert_eq!(verdict(&spec, &good), Ok(0));
     assert_eq!(verdict(&spec, &signed("keybody")), Err(Refusal::Mismatch));
+    // Without the secret in it, anybody's digest would be as good.
+    assert_eq!(verifier(&spec).prove(b"text", None, NOW_MS), None);
+    assert!(verifier(&PLAIN).prove(b"text", None, NOW_MS).is_some());
     let plain = SignedSpec { layout: layout(whole("", ""), "{body}", None), ..spec };
     assert_eq!(Signed::new(&plain, None).unwrap_err().field, "content");
 }

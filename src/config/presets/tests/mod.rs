@@ -25,6 +25,25 @@ fn checked(preset: &Preset) -> Result<Scheme, SpecError> {
 }
 
 #[test]
+fn what_a_source_adds_is_never_shown() {
+    const HUSH: &str = "hush-hush";
+    for row in all() {
+        let names = row.scheme.spec.names();
+        let names = names.chain(row.scheme.handshakes.iter().flat_map(|one| one.names()));
+        let mut with = With::default();
+        let certificate = |name: &&str| *name == "certificate";
+        names.filter(|name| !certificate(name)).for_each(|name| {
+            with.insert(name, vec![HUSH.to_owned()]);
+        });
+        let public_url = Some("https://hooks.example.com/in");
+        let givens = Givens { public_url, with: Some(&with), ..Givens::default() };
+        let scheme = Scheme::new(&row.scheme.spec, &givens).unwrap();
+        let filled: Vec<_> = row.scheme.handshakes.iter().map(|one| one.filled(&with)).collect();
+        assert!(!format!("{scheme:?} {filled:?}").contains(HUSH), "{}", row.name);
+    }
+}
+
+#[test]
 fn no_row_has_a_mistake() {
     let (rows, found) = read(ROWS);
     let report = Diagnostics::new(Path::new("presets.toml"), ROWS, &[], found).to_string();

@@ -1,6 +1,7 @@
 //! What a ledger must hold, kept in plain maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use super::super::WIDE;
 use crate::delivery::{Backlog, Full, State};
@@ -15,7 +16,7 @@ pub const ROUTES: [(&str, Backlog); 4] = [
     ("ordered", WIDE),
 ];
 
-/// The route that keeps deliveries of one value in order.
+/// The route that keeps deliveries of one value in order, most of the time.
 pub const ORDERED: &str = "ordered";
 
 /// A delivery as it must be.
@@ -26,8 +27,9 @@ pub struct Picture {
     pub state: State,
     /// Attempts that were made.
     pub attempts: u32,
-    /// What orders it on the route that is ordered.
-    pub value: u64,
+    /// What it is ordered by, if it was stored while its route was ordered: how often the route had
+    /// lost its order by then, and the value.
+    pub order: Option<(u32, u64)>,
 }
 
 impl Picture {
@@ -67,6 +69,12 @@ pub struct Pictures {
     pub deliveries: BTreeMap<i64, Picture>,
     /// Whether a route is paused by request, and whether it is removed.
     pub held: [(bool, bool); ROUTES.len()],
+    /// The route that is ordered is not so now.
+    pub unordered: bool,
+    /// How often it lost its order.
+    pub order_lost: u32,
+    /// The highest number of an event.
+    pub last: u64,
 }
 
 impl Pictures {
@@ -90,7 +98,8 @@ impl Pictures {
         let Draft { body, same, routes, value } = draft;
         if let Some(first) = same.and_then(|same| self.by_sameness.get(&same)).copied() {
             assert_eq!(told, Some(Receipt { id: first, duplicate: true }));
-            self.events.get_mut(&first.seq()).unwrap().1.duplicates += 1;
+            // It may have been removed.
+            self.events.get_mut(&first.seq()).into_iter().for_each(|it| it.1.duplicates += 1);
             return;
         }
         let has_room = |route: &usize| self.unsettled(*route) < ROUTES[*route].1.events as usize;
@@ -99,17 +108,47 @@ impl Pictures {
         assert_eq!(told.is_none(), refused, "{routes:?}");
         let Some(Receipt { id, duplicate }) = told else { return };
         assert!(!duplicate);
-        let last = self.events.last_key_value().map_or(0, |(seq, _)| *seq);
-        assert!(id.seq() > last, "numbers go up");
+        assert!(id.seq() > self.last, "numbers go up");
         let room: Vec<bool> = routes.iter().map(has_room).collect();
         for (ordinal, (route, room)) in routes.into_iter().zip(room).enumerate() {
             let state = if room { State::Pending } else { State::Dead };
-            let picture = Picture { route, state, attempts: 0, value };
+            let order = self.orders(ROUTES[route].0).then_some((self.order_lost, value));
+            let picture = Picture { route, state, attempts: 0, order };
             self.deliveries.insert((id.seq() << 16) as i64 | ordinal as i64, picture);
         }
+        self.last = id.seq();
         self.by_sameness.extend(same.map(|same| (same, id)));
         let known = Known { spooled: body.len() > 256 * 1024, body, duplicates: 0 };
         self.events.insert(id.seq(), (id, known));
+    }
+
+    /// Whether a route keeps what comes now in order.
+    pub fn orders(&self, route: &str) -> bool {
+        route == ORDERED && !self.unordered
+    }
+
+    /// The route that is ordered loses its order, or has it again.
+    pub fn flip(&mut self) {
+        self.unordered ^= true;
+        self.order_lost += u32::from(self.unordered);
+    }
+
+    /// Unsettled deliveries that have to wait for each other, and that may.
+    pub fn kept_in_order(&self) -> RangeInclusive<i64> {
+        let ordered = self.deliveries.values().filter(|it| !it.is_settled());
+        let lost: Vec<u32> = ordered.filter_map(|it| it.order).map(|(lost, _)| lost).collect();
+        let must = lost.iter().filter(|lost| **lost == self.order_lost).count();
+        must as i64..=lost.len() as i64
+    }
+
+    /// Everything goes that is settled; gives how many events those are.
+    pub fn remove_settled(&mut self) -> u64 {
+        let open = self.deliveries.iter().filter(|(_, it)| !it.is_settled());
+        let open: BTreeSet<u64> = open.map(|(key, _)| (key >> 16) as u64).collect();
+        let before = self.events.len();
+        self.events.retain(|seq, _| open.contains(seq));
+        self.deliveries.retain(|key, _| open.contains(&((key >> 16) as u64)));
+        (before - self.events.len()) as u64
     }
 
     /// An attempt of that delivery begins: it must be its turn.
@@ -117,11 +156,11 @@ impl Pictures {
         let picture = &self.deliveries[&key];
         assert_eq!(picture.state, State::Pending, "{key}: {picture:?}");
         assert_eq!((route, attempt), (picture.name(), picture.attempts + 1));
-        if route == ORDERED {
+        // What was stored before the order was lost may be freed, or not yet.
+        if picture.order.is_some_and(|(lost, _)| lost == self.order_lost) {
             let mut before = self.deliveries.range(..key);
-            let first = before.find(|(_, other)| {
-                other.route == picture.route && other.value == picture.value && !other.is_settled()
-            });
+            let first =
+                before.find(|(_, other)| other.order == picture.order && !other.is_settled());
             assert_eq!(first, None, "it comes before {key}");
         }
         self.deliveries.get_mut(&key).unwrap().state = State::Leased;
