@@ -23,8 +23,9 @@ use hookyard::verify::{Request, Scheme, Verifier};
 use http::{HeaderMap, Method};
 use tokio::runtime::{Builder, Runtime};
 
-/// Handlers in Rust, one of each contract: a name, and its folder.
-const GUESTS: [(&str, &str); 3] = [
+/// Handlers in Rust, one of each contract, and one that does nothing: a name, and its folder.
+const GUESTS: [(&str, &str); 4] = [
+    ("empty", "tests/fixtures/handlers/empty"),
     ("job-report", "plugins/job-report"),
     ("server", "tests/fixtures/handlers/server"),
     ("command", "tests/fixtures/handlers/command"),

@@ -2,7 +2,7 @@
 //! and time.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -15,22 +15,21 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use thiserror::Error;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
+use tokio_rustls::rustls::pki_types::{CertificateDer, TrustAnchor};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::address::{self, NotPublic};
+use crate::dial::{self, Names};
 
 /// How long a fetch may take in all.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one address may take to be connected to.
-const CONNECT: Duration = Duration::from_secs(2);
-/// Addresses of a host that are tried.
-const ADDRESSES: usize = 4;
+/// How long its addresses may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(4);
 /// Bytes of an answer's body at the most.
 const ANSWER_BYTES: usize = 256 * 1024;
 
@@ -39,10 +38,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The certificate authorities of the system.
 static SYSTEM: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
     // Without any, a fetch says so.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    Arc::new(roots)
+    Arc::new(dial::system_roots().unwrap_or_else(|_none| RootCertStore::empty()))
 });
 
 /// Why nothing was fetched.
@@ -89,11 +86,10 @@ pub enum RootsError {
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     roots: Arc<RootCertStore>,
-    tls: TlsConnectorConfig,
+    tls: Arc<ClientConfig>,
+    names: Names,
     private: Vec<IpNet>,
 }
-
-type TlsConnectorConfig = Arc<ClientConfig>;
 
 impl Fetcher {
     /// `authorities` is a PEM file of those to trust in place of the system's; `private` are
@@ -106,14 +102,8 @@ impl Fetcher {
             Some(path) => Arc::new(read(path)?),
             None => SYSTEM.clone(),
         };
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let tls = builder
-            .with_safe_default_protocol_versions()
-            // The provider has all of them.
-            .expect("the provider has the default versions")
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
-        Ok(Self { roots, tls: Arc::new(tls), private })
+        let (tls, names) = (dial::trusting(roots.clone()), Names::new(dial::system()));
+        Ok(Self { roots, tls, names, private })
     }
 
     /// The certificate authorities that it trusts.
@@ -143,50 +133,32 @@ impl Fetcher {
         host: &str,
         post: Option<&str>,
     ) -> Result<Bytes, FetchError> {
-        let cannot = |cause| FetchError::Connect { host: host.to_owned(), cause };
         let broken = |cause| FetchError::Http { host: host.to_owned(), cause };
         let stream = self.connect(host, uri.port_u16().unwrap_or(443)).await?;
-        let name = ServerName::try_from(bare(host).to_owned());
-        let name = name.map_err(|_| FetchError::Url(uri.to_string()))?;
-        let tls = TlsConnector::from(self.tls.clone()).connect(name, stream).await;
-        let io = TokioIo::new(tls.map_err(cannot)?);
-        let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
-        let connection = tokio::spawn(connection);
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        // It ends with this set, however the exchange ends.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(connection);
         let answer = sender.send_request(request(uri, host, post)?).await.map_err(broken)?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES).collect().await;
-        connection.abort();
         if head.status != StatusCode::OK {
             return Err(FetchError::Status { host: host.to_owned(), status: head.status });
         }
+        let body = Limited::new(body, ANSWER_BYTES).collect().await;
         body.map(|body| body.to_bytes()).map_err(|_| FetchError::Body { host: host.to_owned() })
     }
 
-    /// Connects to an address of the host that may be reached: the one that was judged, not one
-    /// that is looked up anew.
-    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-        let addresses = match bare(host).parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => lookup_host((host, port))
-                .await
-                .map_err(|cause| FetchError::Dns { host: host.to_owned(), cause })?
-                .collect(),
-        };
-        let none = io::Error::from(io::ErrorKind::NotFound);
-        let mut last = FetchError::Dns { host: host.to_owned(), cause: none };
-        for address in addresses.into_iter().take(ADDRESSES) {
-            let host = host.to_owned();
-            if let Err(cause) = address::check(address.ip(), &self.private) {
-                last = FetchError::Address { host, cause };
-                continue;
-            }
-            match timeout(CONNECT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(cause)) => last = FetchError::Connect { host, cause },
-                Err(_) => last = FetchError::Slow { host },
-            }
-        }
-        Err(last)
+    /// Connects to an address of the host that may be reached.
+    async fn connect(&self, host: &str, port: u16) -> Result<TlsStream<TcpStream>, FetchError> {
+        let unknown = |cause| FetchError::Dns { host: host.to_owned(), cause };
+        let refused = |cause| FetchError::Address { host: host.to_owned(), cause };
+        let cannot = |cause| FetchError::Connect { host: host.to_owned(), cause };
+        let found = self.names.resolve(host, port).await.map_err(unknown)?;
+        let may = |found: SocketAddr| address::check(found.ip(), &self.private);
+        let addresses = dial::judged(found, may).map_err(refused)?;
+        let stream = dial::reach(&addresses, Instant::now() + CONNECT).await.map_err(cannot)?;
+        dial::secure(&self.tls, host, stream).await.map_err(cannot)
     }
 }
 
@@ -205,11 +177,6 @@ fn request(uri: &Uri, host: &str, post: Option<&str>) -> Result<Request<Full<Byt
         .map_err(|_| FetchError::Url(uri.to_string()))
 }
 
-/// An IPv6 address without its brackets.
-fn bare(host: &str) -> &str {
-    host.trim_matches(['[', ']'])
-}
-
 fn read(path: &Path) -> Result<RootCertStore, RootsError> {
     let unreadable = |cause| RootsError::Pem { path: path.to_owned(), cause };
     let mut roots = RootCertStore::empty();
@@ -218,4 +185,51 @@ fn read(path: &Path) -> Result<RootCertStore, RootsError> {
         added.map_err(|cause| RootsError::Certificate { path: path.to_owned(), cause })?;
     }
     if roots.is_empty() { Err(RootsError::Empty(path.to_owned())) } else { Ok(roots) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fetch_that_is_given_up_leaves_no_connection() {
+        for sent in ["", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nsome"] {
+            let CertifiedKey { cert, signing_key } =
+                generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+            let key = signing_key.serialize_der().try_into().unwrap();
+            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![cert.der().clone()], key)
+                .unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let authorities = folder.path().join("ca.pem");
+            std::fs::write(&authorities, cert.pem()).unwrap();
+            let private = vec!["127.0.0.0/8".parse().unwrap()];
+            let fetcher = Fetcher::new(Some(&authorities), private).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("https://{}/", listener.local_addr().unwrap());
+            let fetching = tokio::spawn(async move { fetcher.fetch(&url, None).await });
+            let (stream, _) = listener.accept().await.unwrap();
+            let tls = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+            let mut stream = BufReader::new(tls);
+            let mut line = String::new();
+            while line != "\r\n" {
+                line.clear();
+                stream.read_line(&mut line).await.unwrap();
+            }
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            fetching.abort();
+            // Without an end this would wait for ever.
+            let _end_or_reset = stream.read_to_end(&mut Vec::new()).await;
+        }
+    }
 }

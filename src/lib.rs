@@ -9,6 +9,7 @@ pub mod clock;
 pub mod condition;
 pub mod config;
 pub mod delivery;
+pub mod dial;
 pub mod dispatch;
 pub mod document;
 pub mod effects;

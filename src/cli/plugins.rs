@@ -8,9 +8,8 @@ use anyhow::{Result, anyhow};
 use crate::config::Plugins;
 use crate::handler::{self, Compiler, Engines, Handlers, Modules, Outside};
 
-/// Room in the engine. One attempt at a time needs that of one component, however many core
-/// modules it is made of.
-const INSTANCES: u32 = 16;
+/// Room in the engine: one attempt is made at a time.
+const INSTANCES: u32 = 1;
 
 /// The file of the handler of that name; `.wasm` where there is none.
 pub fn file(folder: &Path, name: &str) -> PathBuf {

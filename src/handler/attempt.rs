@@ -185,7 +185,8 @@ fn within_reply(outcome: Outcome, limits: &Limits) -> Outcome {
 
 /// What a call that gave no outcome came to.
 fn broken(error: &wasmtime::Error, host: &Host, cpu: Duration, limits: &Limits) -> Outcome {
-    match (error.downcast_ref::<Trap>(), host.limiter.refused()) {
+    let refused = host.held.refused().or_else(|| host.limiter.refused().map(str::to_owned));
+    match (error.downcast_ref::<Trap>(), refused) {
         (Some(Trap::Interrupt), _) => Outcome::Limit(format!(
             "cpu: {} ms used, the limit is {} ms",
             cpu.as_millis(),
@@ -194,7 +195,7 @@ fn broken(error: &wasmtime::Error, host: &Host, cpu: Duration, limits: &Limits) 
         (Some(Trap::StackOverflow), _) => {
             Outcome::Limit(format!("stack: the limit is {} bytes", limits.stack))
         }
-        (_, Some(refused)) => Outcome::Limit(refused.to_owned()),
+        (_, Some(refused)) => Outcome::Limit(refused),
         _ => match limit(error) {
             Some(limit) => Outcome::Limit(limit),
             None => Outcome::Trap(fit(&cause_first(error))),

@@ -30,8 +30,13 @@ const COMPILED_STACK: usize = 1 << 19;
 /// The stack of an attempt: the guest's and the host's calls above it.
 const ATTEMPT_STACK: usize = 2 * 1024 * 1024;
 
-/// Core modules, memories and tables that a component may have, for each instance of the pool.
-const PARTS: u32 = 4;
+/// Core modules that a component may have. Of each of these parts, the pool has room for as many as
+/// all its instances may have, so that no handler takes what another needs.
+const CORE_INSTANCES: u32 = 64;
+/// Linear memories; each takes 4 GiB of address space in the pool.
+const MEMORIES: u32 = 4;
+/// Tables.
+const TABLES: u32 = 16;
 
 /// Frames of a guest's stack that a trap's message shows.
 const BACKTRACE_FRAMES: usize = 16;
@@ -69,15 +74,15 @@ impl Engines {
 fn engine(instances: u32, memory: usize, stack: usize) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
-        .total_core_instances(instances * PARTS)
-        .total_memories(instances * PARTS)
-        .total_tables(instances * PARTS)
+        .total_core_instances(instances * CORE_INSTANCES)
+        .total_memories(instances * MEMORIES)
+        .total_tables(instances * TABLES)
         .total_stacks(instances)
         .max_memory_size(memory)
         .table_elements(super::limits::TABLE_ELEMENTS)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(8)
-        .max_tables_per_component(64)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLES)
         .async_stack_keep_resident(KEPT_STACK)
@@ -128,4 +133,60 @@ fn tick(engine: &Engine) {
             thread::sleep(TICK);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Store;
+    use wasmtime::component::{Component, Instance, Linker};
+
+    use super::super::inspect::Kind;
+    use super::super::native::{Compiled, Program};
+    use super::*;
+
+    const INSTANCES: u32 = 3;
+
+    /// A component of so many memories, tables and empty modules.
+    fn component(engine: &Engine, memories: u32, tables: u32, empty: u32) -> Option<Component> {
+        let part = |(kind, n): (&str, u32)| {
+            format!("(core instance (instantiate ${kind}))").repeat(n as usize)
+        };
+        let text = format!(
+            "(component (core module $memory (memory 1)) (core module $table (table 1 funcref))
+               (core module $empty) {})",
+            [("memory", memories), ("table", tables), ("empty", empty)].map(part).concat()
+        );
+        let code =
+            compiler().unwrap().precompile_component(&::wat::parse_str(text).unwrap()).unwrap();
+        match Compiled::new(Kind::Typed, code).load(engine).ok()? {
+            Program::Typed(component) => Some(component),
+            _ => None,
+        }
+    }
+
+    async fn instantiate(component: &Component) -> wasmtime::Result<(Store<()>, Instance)> {
+        let mut store = Store::new(component.engine(), ());
+        store.set_epoch_deadline(1 << 32);
+        let linker = Linker::new(component.engine());
+        let instance = linker.instantiate_async(&mut store, component).await?;
+        Ok((store, instance))
+    }
+
+    #[tokio::test]
+    async fn as_many_attempts_as_there_may_be_have_all_their_parts_at_once() {
+        let engine = engine(INSTANCES, 1 << 20, STACKS[0]).unwrap();
+        let rest = CORE_INSTANCES - MEMORIES - TABLES;
+        let widest = component(&engine, MEMORIES, TABLES, rest).unwrap();
+        let mut held = Vec::new();
+        for _ in 0..INSTANCES {
+            held.push(instantiate(&widest).await.unwrap());
+        }
+        drop(held);
+        for (memories, tables, empty) in
+            [(MEMORIES + 1, 0, 0), (0, TABLES + 1, 0), (0, 0, CORE_INSTANCES + 1)]
+        {
+            let wider = component(&engine, memories, tables, empty);
+            assert!(wider.is_none(), "{memories} {tables} {empty}");
+        }
+    }
 }

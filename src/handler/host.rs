@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::bindings::hookyard::handler::types;
 use super::bindings::wasi::{config, logging};
 use super::egress::{Client, Outgoing};
+use super::held::Held;
 use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
 use super::log::{About, Level, Log};
 use super::stdio::{Stdout, Streams};
@@ -39,6 +40,8 @@ pub struct Host {
     pub reply_bytes: usize,
     /// What its memories and tables take.
     pub limiter: Limiter,
+    /// What its handles take.
+    pub held: Held,
     /// The CPU time that it has used.
     pub cpu: CpuMeter,
 }
@@ -73,6 +76,7 @@ impl Host {
             stdout,
             reply_bytes: limits.reply_bytes,
             limiter: Limiter::new(limits.memory),
+            held: Held::new(),
             cpu: CpuMeter::default(),
         }
     }
@@ -86,7 +90,7 @@ impl WasiView for Host {
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let table = self.wasi.ctx().table;
+        let table = self.held.table(self.wasi.ctx().table);
         WasiHttpCtxView { hooks: &mut self.outgoing, table, ctx: &mut self.http }
     }
 }

@@ -9,6 +9,7 @@ mod compile;
 mod egress;
 mod engine;
 mod feature;
+mod held;
 mod host;
 mod http;
 mod inspect;
@@ -25,11 +26,12 @@ mod typed;
 mod writable;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 use wasmtime::Engine;
 
@@ -237,16 +239,23 @@ fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, LoadError> {
     }
 }
 
+/// A regular file of at most `limit` bytes. It may be another one by now than was found, and may
+/// have more to read than it says.
 fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let metadata = fs::metadata(file)?;
+    // Otherwise, whoever opens a pipe waits for somebody to write.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(file, flags, Mode::empty()).map_err(io::Error::from)?);
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(LoadError::NotAFile);
     }
-    let found = metadata.len();
-    if found > limit {
-        return Err(LoadError::TooLarge { found, limit });
+    let mut bytes = Vec::new();
+    let mut found = metadata.len();
+    if found <= limit {
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        found = bytes.len() as u64;
     }
-    Ok(fs::read(file)?)
+    if found > limit { Err(LoadError::TooLarge { found, limit }) } else { Ok(bytes) }
 }
 
 /// Makes a handler of a file, and tries it.
@@ -263,4 +272,31 @@ async fn make(
     let handler = Handler::new(modules, name.clone(), file, settings, (engine, abi));
     handler.try_out().await?;
     Ok(handler)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit_whatever_it_says_of_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("h.wasm");
+        std::fs::write(&path, b"12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert!(matches!(read(&path, 4), Err(LoadError::TooLarge { found: 5, limit: 4 })));
+        // It says that it is empty.
+        let grows = read(Path::new("/proc/self/status"), 9);
+        assert!(matches!(grows, Err(LoadError::TooLarge { found: 10, limit: 9 })), "{grows:?}");
+    }
+
+    #[test]
+    fn a_pipe_is_no_file_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("h.wasm");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert!(matches!(read(&pipe, 5), Err(LoadError::NotAFile)));
+        assert!(matches!(read(folder.path(), 5), Err(LoadError::NotAFile)));
+    }
 }

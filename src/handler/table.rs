@@ -2,9 +2,11 @@
 //! and what cannot be run leaves the last good version where it is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 
 use super::{Compiler, Handler, Hash, LoadError, Outside, Settings, find, make, read};
@@ -38,7 +40,7 @@ enum Entry {
 /// A file that cannot be run.
 #[derive(Clone)]
 struct Bad {
-    /// Its hash, and the settings with which it was tried; `None` when it could not be read.
+    /// Its hash, and the settings with which it was tried; `None` when it was not it that failed.
     tried: Option<(Hash, Settings)>,
     error: Arc<LoadError>,
 }
@@ -90,6 +92,12 @@ impl Handlers {
         self.0.get(name)?.bad().map(|bad| &*bad.error)
     }
 
+    /// Whether a file could not be tried, so that it is worth trying again although nothing changed.
+    pub fn want_another_try(&self) -> bool {
+        let is_ours = |bad: &Bad| matches!(*bad.error, LoadError::Host(_));
+        self.0.values().filter_map(Entry::bad).any(is_ours)
+    }
+
     /// The names, in order.
     pub fn names(&self) -> BTreeSet<&Arc<str>> {
         self.0.keys().collect()
@@ -128,19 +136,24 @@ async fn entry(
     if !settings.allow(&file) {
         return Some(stale(good, tried, LoadError::NotPinned(hex::encode(file)).into()));
     }
-    Some(match make(modules, name, &bytes, file, settings).await {
+    Some(match whole(make(modules, name, &bytes, file, settings)).await {
         Ok(handler) => Entry::Ready(Arc::new(handler)),
+        Err(error @ LoadError::Host(_)) => stale(good, None, error.into()),
         Err(error) => stale(good, tried, error.into()),
     })
 }
 
-/// The same handler, with the settings as they are now.
+/// What comes of it, also when it panics: one file must not end the loading of all others.
+async fn whole<T>(made: impl Future<Output = Result<T, LoadError>>) -> Result<T, LoadError> {
+    let broke = |_| Err(LoadError::Host("it broke while it was loaded".to_owned()));
+    AssertUnwindSafe(made).catch_unwind().await.unwrap_or_else(broke)
+}
+
+/// The same handler, with the settings as they are now, except for the stack, which is its engine's.
 fn carried(handler: &Arc<Handler>, settings: &Settings) -> Arc<Handler> {
-    if handler.settings == *settings {
-        handler.clone()
-    } else {
-        Arc::new(handler.with(settings.clone()))
-    }
+    let mut settings = settings.clone();
+    settings.limits.stack = handler.settings.limits.stack;
+    if handler.settings == settings { handler.clone() } else { Arc::new(handler.with(settings)) }
 }
 
 fn stale(
@@ -152,5 +165,59 @@ fn stale(
     match good {
         Some(good) => Entry::Stale(good, bad),
         None => Entry::Bad(bad),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Engines, Limits, Reach, STACKS};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_of_ours_is_not_held_against_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("h.wat"), "(component)").unwrap();
+        // More address space than there is.
+        let engines = Engines::new(1 << 16, 1 << 20);
+        let compiler = &Compiler::new(engines, None).unwrap();
+        let outside = &Outside::start(Vec::new()).unwrap();
+        let modules = Modules { folder: folder.path(), bytes: 1_000, compiler, outside };
+        let settings = BTreeMap::from([("h".to_owned(), settings())]);
+        let handlers = Handlers::default().next(&modules, settings, false).await;
+        assert!(
+            matches!(handlers.error("h"), Some(LoadError::Host(_))),
+            "{:?}",
+            handlers.error("h")
+        );
+        assert!(handlers.want_another_try());
+        assert_eq!(handlers.0["h"].bad().unwrap().tried, None);
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            limits: Limits {
+                cpu: Duration::from_secs(1),
+                memory: 1 << 20,
+                stack: STACKS[0],
+                reply_bytes: 0,
+                log_bytes: 0,
+            },
+            config: Arc::default(),
+            pins: BTreeSet::new(),
+            reach: Reach::default(),
+            secrets: BTreeMap::new(),
+            grants: Arc::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_file_that_cannot_be_loaded() {
+        let broken = whole(async { if true { panic!("a mistake") } else { Ok(()) } }).await;
+        assert!(matches!(broken, Err(LoadError::Host(_))), "{broken:?}");
+        assert!(whole(async { Ok(()) }).await.is_ok());
+        let bad = whole(async { Err::<(), _>(LoadError::NotAFile) }).await;
+        assert!(matches!(bad, Err(LoadError::NotAFile)), "{bad:?}");
     }
 }

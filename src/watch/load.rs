@@ -103,6 +103,11 @@ impl Loader {
         self.seen != *seen
     }
 
+    /// Whether something could not be loaded that may be loaded now.
+    pub fn wants_another_try(&self) -> bool {
+        self.shared.current.load().handlers.want_another_try()
+    }
+
     /// The folders of all files that matter.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         let parents = self.files.iter().filter_map(|file| file.parent());
@@ -127,9 +132,6 @@ impl Loader {
             .filter(|(path, hash)| before.get(*path).is_some_and(|before| before != *hash));
         report.changed = changed.map(|(path, _)| path.display().to_string()).collect();
         let config = config?;
-        if !report.changed.is_empty() {
-            tracing::info!(files = report.changed.join(", "), "a new configuration is in force");
-        }
         report.restart = self.started.waiting(&config.server);
         Some(self.adopt(config))
     }
@@ -138,10 +140,6 @@ impl Loader {
     fn adopt(&mut self, config: Config) -> Rules {
         self.server = config.server;
         self.settings = config.handlers;
-        // Another address waits for a restart, and who may ask there with it.
-        if self.server.admin == self.started.admin {
-            self.shared.guard.store(Arc::new(guard(&self.server)));
-        }
         let (sources, routes) = (config.sources, config.routes);
         Rules { sources, routes, proxies: self.server.trusted_proxies.clone() }
     }
@@ -157,17 +155,31 @@ impl Loader {
             outside: &self.shared.outside,
         };
         let handlers = last.handlers.next(&modules, self.settings.clone(), again).await;
+        let files = report.changed.join(", ");
+        let is_new = rules.is_some() && !files.is_empty();
         let next = Arc::new(match rules {
             Some(rules) => Snapshot::new(rules, handlers),
             None => last.with_handlers(handlers),
         });
-        self.shared.current.store(next.clone());
+        self.put_in_force(next.clone());
         self.shared.ledger.rule(next.rules()).await;
         show_sources(&self.shared.metrics, &next);
         add_handlers(&mut report, &last.handlers, &next);
+        if is_new {
+            tracing::info!(files, "a new configuration is in force");
+        }
         add_writable(&mut report, &self.server.plugins);
         self.tell(&report);
         report
+    }
+
+    /// What requests and attempts use from now on, and who may ask.
+    fn put_in_force(&self, next: Arc<Snapshot>) {
+        self.shared.current.store(next);
+        // Another address waits for a restart, and who may ask there with it.
+        if self.server.admin == self.started.admin {
+            self.shared.guard.store(Arc::new(guard(&self.server)));
+        }
     }
 
     /// What changes from now on is seen as different, also in files that matter only now.

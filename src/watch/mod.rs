@@ -75,7 +75,7 @@ async fn watch(mut loader: Loader, mut asks: Asks) {
         settling = match settling {
             Some((before, at)) if before == now && Instant::now() < at => Some((before, at)),
             Some((before, _)) if before == now => {
-                if loader.differs_from(&now) {
+                if loader.differs_from(&now) || loader.wants_another_try() {
                     loader.reload(false).await;
                 }
                 None

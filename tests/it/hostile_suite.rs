@@ -8,8 +8,8 @@ use crate::wat_commands::{STDERR, STDOUT, floods, module};
 use crate::yard::{Yard, wait};
 use crate::{wat, wat_commands};
 
-const ROUTE: &str = "timeout = \"5s\"\nretry = { attempts = 1 }";
-const TABLE: &str = "cpu = \"60ms\"\nmemory = \"16MiB\"\nstate = {}\nemit = [\"made\"]\n";
+pub const ROUTE: &str = "timeout = \"5s\"\nretry = { attempts = 1 }";
+pub const TABLE: &str = "cpu = \"60ms\"\nmemory = \"16MiB\"\nstate = {}\nemit = [\"made\"]\n";
 
 /// Memory that the server may have taken meanwhile: more than one attempt may.
 const GROWN: u64 = 48 << 20;
@@ -104,7 +104,7 @@ fn called() -> Vec<Called> {
 }
 
 /// What a handler of a toolchain asks of the host, again and again, and how that ends.
-const STORMS: [(&str, &str, &str); 16] = [
+const STORMS: [(&str, &str, &str); 18] = [
     ("log", "limit", CPU),
     ("emit", "limit", CPU),
     ("open", "limit", "handles: the limit is 10000"),
@@ -118,7 +118,9 @@ const STORMS: [(&str, &str, &str); 16] = [
     ("nothing", "limit", CPU),
     ("sleep", "", ""),
     ("for-ever", "timeout", "no outcome within 5000 ms"),
-    ("fields", "limit", "handles: the limit is 10000"),
+    ("fields", "limit", "the limit is "),
+    ("hoard", "limit", "host memory: the limit is 67108864 bytes"),
+    ("bodies", "limit", "host memory: the limit is 67108864 bytes"),
     ("headers", "", ""),
     ("egress", "limit", CPU),
 ];
@@ -196,8 +198,12 @@ mode = "sync"
 
 fn yard(handlers: &[&str]) -> Yard {
     let tables = handlers.iter().map(|handler| format!("[handlers.{handler}]\n{TABLE}"));
-    let config = routes(handlers, ROUTE) + NEIGHBOUR + &tables.collect::<String>();
-    let yard = Yard::new(&format!("threads = {{ handlers = 2 }}\n{config}"));
+    neighbourly(&(routes(handlers, ROUTE) + &tables.collect::<String>()))
+}
+
+/// A yard with a neighbour to what its configuration says.
+pub fn neighbourly(config: &str) -> Yard {
+    let yard = Yard::new(&format!("threads = {{ handlers = 2 }}\n{config}{NEIGHBOUR}"));
     yard.plugin("neighbour.wat", wat::reply(200, &[], "fine"));
     yard
 }
@@ -205,7 +211,7 @@ fn yard(handlers: &[&str]) -> Yard {
 /// Holds every row against the neighbour's usual times and the server's usual memory. What is usual
 /// is asked right before each attack, since the machine has other things to do at times: then it is
 /// asked again.
-fn withstands(yard: &Yard, rows: &[(&str, String, (&str, &str))]) {
+pub fn withstands(yard: &Yard, rows: &[(&str, String, (&str, &str))]) {
     neighbour(yard);
     let memory = yard.memory();
     for (handler, body, end) in rows {

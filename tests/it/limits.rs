@@ -65,6 +65,23 @@ fn another_stack_is_in_force_after_a_reload() {
 }
 
 #[test]
+fn a_stack_that_is_too_small_stays_an_error_until_it_is_changed() {
+    let config =
+        |stack: &str| format!("{}[handlers.h]\nstack = \"{stack}\"\n", routes(&["h"], ONCE));
+    let yard = Yard::start(&config("1MiB"), &[("h", &wat::recurse_at_start(3_000))]);
+    yard.configure(&config("64KiB"));
+    for _ in 0..3 {
+        let report = yard.reload();
+        let error = report["errors"][0].as_str().unwrap_or_default();
+        assert!(error.contains("stack: the limit is 65536 bytes"), "{report}");
+        assert_eq!(outcome(&yard, "h", "{}").0, "ack", "the last good one stays");
+    }
+    yard.configure(&config("512KiB"));
+    assert_eq!(yard.reload()["result"], "ok");
+    assert_eq!(outcome(&yard, "h", "{}").0, "ack");
+}
+
+#[test]
 fn one_call_of_the_host_takes_so_many_bytes_and_no_more() {
     const MOST: u32 = 4 << 20;
     let plugins = [("most", &*wat::log_of(MOST)), ("more", &*wat::log_of(MOST + 1))];

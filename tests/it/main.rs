@@ -19,6 +19,7 @@ mod floods;
 mod full_disk;
 mod handover;
 mod handshakes;
+mod hostile_egress;
 mod hostile_handlers;
 mod hostile_senders;
 mod hostile_suite;

@@ -47,6 +47,17 @@ fn an_edited_router_toml_is_in_force_without_a_restart() {
 }
 
 #[test]
+fn a_configuration_is_told_to_be_in_force_once_its_handlers_are() {
+    let yard = Yard::start(&routes(&["a"], ""), &[("a", &wat::ack()), ("b", &wat::ack())]);
+    yard.configure(&routes(&["a", "b"], ""));
+    yard.reload();
+    let log = yard.log();
+    let line = |part: &str| log.lines().position(|line| line.contains(part)).unwrap();
+    let loaded = r#""message":"loaded","handler":"b""#;
+    assert!(line(loaded) < line("a new configuration is in force"), "{log}");
+}
+
+#[test]
 fn a_broken_router_toml_leaves_all_of_the_last_one() {
     let yard = Yard::start(&routes(&["h"], ""), &[("h", &wat::log("one"))]);
     yard.configure(&routes(&["h"], "tiemout = \"1s\""));

@@ -302,14 +302,22 @@ fn logging(message: &str, code: impl FnOnce(&str) -> String) -> String {
     component(LOGGING, r#"(with "host" (instance $host))"#, &fields.concat())
 }
 
+/// Calls itself so many times as are left.
+const DEEPER: &str = "(func $deeper (param $left i32) (result i32)
+    (if (result i32) (local.get $left)
+      (then (i32.add (call $deeper (i32.sub (local.get $left) (i32.const 1))) (i32.const 1)))
+      (else (i32.const 0))))";
+
 /// Calls itself `depth` times, comes back, and acks.
 pub fn recurse_to(depth: u32) -> String {
-    let deeper = "(func $deeper (param $left i32) (result i32)
-        (if (result i32) (local.get $left)
-          (then (i32.add (call $deeper (i32.sub (local.get $left) (i32.const 1))) (i32.const 1)))
-          (else (i32.const 0))))";
     let call = format!("(drop (call $deeper (i32.const {depth}))) (i32.const {OUTCOME})");
-    component("", "", &[deeper, &handle(&call)].concat())
+    component("", "", &[DEEPER, &handle(&call)].concat())
+}
+
+/// Does so when it is instantiated, and acks.
+pub fn recurse_at_start(depth: u32) -> String {
+    let start = format!("(func $start (drop (call $deeper (i32.const {depth})))) (start $start)");
+    with_fields(&[DEEPER, &start].concat(), &format!("(i32.const {OUTCOME})"))
 }
 
 /// Hands a message of so many bytes to the log, then acks.

@@ -11,13 +11,13 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
 use super::body;
-use super::connect::connect;
 use super::failure::Failure;
 use super::outside::Outside;
 use super::pool::{Connection, IDLE_TIME, Pool};
 use super::reach::Reach;
 use super::secrets::Placed;
 use super::target::Target;
+use crate::dial::Names;
 
 /// How long connecting may take: resolving, TCP and TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -36,7 +36,9 @@ pub struct Client {
     pub reach: Reach,
     /// Its secrets.
     pub secrets: Vec<Placed>,
-    outside: Arc<Outside>,
+    pub(super) outside: Arc<Outside>,
+    /// How it resolves names.
+    pub(super) names: Names,
     pool: Pool,
     connections: Arc<Semaphore>,
 }
@@ -71,8 +73,9 @@ impl Client {
         secrets: Vec<Placed>,
         outside: Arc<Outside>,
     ) -> Arc<Self> {
+        let (names, pool) = (outside.names(), Pool::default());
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        Arc::new(Self { handler, reach, secrets, outside, pool: Pool::default(), connections })
+        Arc::new(Self { handler, reach, secrets, outside, names, pool, connections })
     }
 
     /// Sends a request, on the thread for that, and gives the response as soon as its head is
@@ -148,7 +151,7 @@ impl Client {
     async fn connect(&self, target: &Target, within: Duration) -> Result<Connection, Failure> {
         let place = timeout(within, self.connections.clone().acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(Failure::Connections) };
-        connect(&self.outside, target, &self.reach.private, within, place).await
+        self.dial(target, within, place).await
     }
 
     /// Resolves when a connection waits for the next request.

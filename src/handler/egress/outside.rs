@@ -6,18 +6,15 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use tokio::net::lookup_host;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::ClientConfig;
 
 use super::failure::Failure;
-use super::target::Target;
 use crate::address::embedded;
+use crate::dial::{self, Names, Resolver};
 
-/// Names that are resolved at once: the system's resolver takes a thread for each.
+/// Threads for names that are looked up, of all handlers.
 const LOOKUPS: usize = 64;
 
 /// The outside world, as handlers reach it.
@@ -25,18 +22,9 @@ pub struct Outside {
     thread: Handle,
     resolver: Resolver,
     listeners: Vec<SocketAddr>,
-    tls: OnceLock<Result<TlsConnector, String>>,
+    tls: OnceLock<Result<Arc<ClientConfig>, String>>,
     /// The thread ends when this is dropped.
     _end: oneshot::Sender<Infallible>,
-}
-
-/// How names become addresses.
-pub(super) enum Resolver {
-    /// As the system does.
-    System,
-    /// As a test says: an answer for each time it is asked.
-    #[cfg(test)]
-    Told(std::sync::Mutex<std::collections::VecDeque<Vec<SocketAddr>>>),
 }
 
 impl Outside {
@@ -45,13 +33,13 @@ impl Outside {
     /// # Errors
     /// The system gives no thread.
     pub fn start(listeners: Vec<SocketAddr>) -> io::Result<Arc<Self>> {
-        Self::with(listeners, Resolver::System, OnceLock::new())
+        Self::with(listeners, dial::system(), OnceLock::new())
     }
 
     pub(super) fn with(
         listeners: Vec<SocketAddr>,
         resolver: Resolver,
-        tls: OnceLock<Result<TlsConnector, String>>,
+        tls: OnceLock<Result<Arc<ClientConfig>, String>>,
     ) -> io::Result<Arc<Self>> {
         let mut runtime = Builder::new_current_thread();
         let runtime = runtime.enable_all().max_blocking_threads(LOOKUPS).build()?;
@@ -70,20 +58,9 @@ impl Outside {
         &self.thread
     }
 
-    /// The addresses of a host.
-    ///
-    /// # Errors
-    /// It has none.
-    pub async fn resolve(&self, target: &Target) -> io::Result<Vec<SocketAddr>> {
-        let host = target.host.trim_matches(['[', ']']);
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![(address, target.port).into()]);
-        }
-        match &self.resolver {
-            Resolver::System => Ok(lookup_host((host, target.port)).await?.collect()),
-            #[cfg(test)]
-            Resolver::Told(answers) => Ok(answers.lock().unwrap().pop_front().unwrap()),
-        }
+    /// How one handler resolves names.
+    pub fn names(&self) -> Names {
+        Names::new(self.resolver.clone())
     }
 
     /// Whether a connection to there would end at hookyard's own listeners.
@@ -96,31 +73,12 @@ impl Outside {
     ///
     /// # Errors
     /// The system has none.
-    pub fn tls(&self) -> Result<&TlsConnector, Failure> {
-        let connector = self.tls.get_or_init(|| {
-            let found = rustls_native_certs::load_native_certs();
-            let mut roots = RootCertStore::empty();
-            if roots.add_parsable_certificates(found.certs).0 == 0 {
-                let problems = found.errors.iter().map(ToString::to_string);
-                return Err(problems.collect::<Vec<_>>().join(", "));
-            }
-            trusting(roots)
-        });
+    pub fn tls(&self) -> Result<&Arc<ClientConfig>, Failure> {
+        let connector = self
+            .tls
+            .get_or_init(|| dial::system_roots().map(|roots| dial::trusting(Arc::new(roots))));
         connector.as_ref().map_err(|problem| Failure::NoRoots(problem.clone()))
     }
-}
-
-/// TLS for those that these authorities vouch for.
-pub(super) fn trusting(roots: RootCertStore) -> Result<TlsConnector, String> {
-    let provider = Arc::new(ring::default_provider());
-    let versions =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = versions
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config).into())
 }
 
 /// Whether a connection to `address` would end at `listener`; `is_local` says which addresses are
@@ -140,7 +98,13 @@ fn leads_to(address: SocketAddr, listener: SocketAddr, is_local: impl Fn(IpAddr)
 
 /// Whether an address is this machine's: whether a socket can have it.
 fn is_local(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+    may_be_local(UdpSocket::bind((address, 0)).map(drop))
+}
+
+/// Whether an address is to be taken for this machine's, by what came of binding a socket to it:
+/// unless the system says that it is not, since there may only be no socket left.
+fn may_be_local(bound: io::Result<()>) -> bool {
+    bound.map_or_else(|error| error.kind() != io::ErrorKind::AddrNotAvailable, |()| true)
 }
 
 #[cfg(test)]
@@ -180,6 +144,21 @@ mod tests {
             [("127.0.0.1", true), ("127.9.9.9", true), ("192.0.2.1", false), ("2001:db8::1", false)]
         {
             assert_eq!(is_local(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_asked_about_is_taken_for_this_machines() {
+        use rustix::io::Errno;
+        for (bound, expected) in [
+            (Ok(()), true),
+            (Err(Errno::ADDRNOTAVAIL), false),
+            (Err(Errno::MFILE), true),
+            (Err(Errno::NFILE), true),
+            (Err(Errno::NOBUFS), true),
+            (Err(Errno::ACCESS), true),
+        ] {
+            assert_eq!(may_be_local(bound.map_err(io::Error::from)), expected, "{bound:?}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use bstr::ByteSlice;
 use http::header::HeaderMap;
 use http::{HeaderValue, Uri};
 use ulid::Ulid;
@@ -125,10 +126,11 @@ pub fn conceal(secrets: &[Placed], headers: &mut HeaderMap) {
     }
 }
 
-/// The value with one text in place of the other, if the other is in it.
+/// The value with one text in place of the other, if the other is in it. A value need not be UTF-8.
 fn replaced(value: &HeaderValue, from: &str, to: &str) -> Option<HeaderValue> {
-    let text = str::from_utf8(value.as_bytes()).ok().filter(|text| text.contains(from))?;
-    let mut value = HeaderValue::from_str(&text.replace(from, to)).ok()?;
+    let bytes = Some(value.as_bytes()).filter(|bytes| bytes.contains_str(from))?;
+    // What is made of parts of header values is one.
+    let mut value = HeaderValue::from_bytes(&bytes.replace(from, to)).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -200,6 +202,22 @@ mod tests {
         conceal(&placed, &mut map);
         assert_eq!(map["x-echo"], format!("<{placeholder}>"));
         assert_eq!(map["x-a"], "b");
+    }
+
+    #[test]
+    fn a_header_that_is_not_utf_8_hides_no_secret_and_no_placeholder() {
+        let (placeholder, placed) = placed(&["a.dev"]);
+        let field = |text: &str| {
+            let bytes = [b"\xff<", text.as_bytes(), b">\xe9"].concat();
+            HeaderValue::from_bytes(&bytes).unwrap()
+        };
+        let mut map = HeaderMap::from_iter([("x-echo".parse().unwrap(), field(VALUE))]);
+        conceal(&placed, &mut map);
+        assert_eq!(map["x-echo"], field(&placeholder));
+        reveal(&placed, &target("https://a.dev"), &mut map).map_err(|_| ()).unwrap();
+        assert_eq!(map["x-echo"], field(VALUE));
+        let mut map = HeaderMap::from_iter([("x-echo".parse().unwrap(), field(&placeholder))]);
+        assert!(reveal(&placed, &target("https://evil.dev"), &mut map).is_err());
     }
 
     #[test]

@@ -19,9 +19,10 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::client::{Client, Times};
 use super::failure::Failure;
-use super::outside::{Outside, Resolver, trusting};
+use super::outside::Outside;
 use super::reach::Reach;
 use super::target::Target;
+use crate::dial::{Resolver, trusting};
 
 /// What a server saw: a connection with the name that TLS gave it, the lines of a request's head,
 /// the end of a connection.
@@ -115,9 +116,11 @@ fn client_with(
     roots: Option<RootCertStore>,
 ) -> Arc<Client> {
     let answers: VecDeque<_> = answers.iter().map(|answer| answer.to_vec()).collect();
+    let answers = Mutex::new(answers);
+    let told: Resolver = Arc::new(move |_, _| Ok(answers.lock().unwrap().pop_front().unwrap()));
     let roots = roots.unwrap_or_else(RootCertStore::empty);
-    let tls = OnceLock::from(trusting(roots));
-    let outside = Outside::with(listeners, Resolver::Told(Mutex::new(answers)), tls).unwrap();
+    let tls = OnceLock::from(Ok(trusting(Arc::new(roots))));
+    let outside = Outside::with(listeners, told, tls).unwrap();
     let private = private.iter().map(|range| range.parse().unwrap()).collect();
     let reach = Reach { private, ..Reach::default() };
     Client::new("h".into(), reach, Vec::new(), outside)
@@ -198,6 +201,47 @@ async fn of_several_addresses_only_good_ones_are_connected_to() {
     let nowhere = client(&[&[]]);
     assert!(matches!(get(&nowhere, &url).await, Err(Failure::Unreachable(_))));
     assert!(server.seen.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_good_is_passed_over() {
+    let server = Server::start(OK, None).await;
+    let at = |ip: [u8; 4]| SocketAddr::from((ip, server.address.port()));
+    let url = server.at("http", "api.example.com");
+    // One may not be reached; at the other nobody listens.
+    for bad in [[10, 0, 0, 1], [127, 0, 0, 2]] {
+        let client = client(&[&[at(bad), server.address]]);
+        assert_eq!(get(&client, &url).await.unwrap().status(), 200, "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn slow_look_ups_hold_up_their_own_handler_alone() {
+    let server = Server::start(OK, None).await;
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let (address, gate) = (server.address, Mutex::new(gate));
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let resolver: Resolver = Arc::new(move |host, _| {
+        if host == "slow.example.com" {
+            begin.send(()).unwrap();
+            let _released = gate.lock().unwrap().recv();
+        }
+        Ok(vec![address])
+    });
+    let outside = Outside::with(Vec::new(), resolver, OnceLock::new()).unwrap();
+    let private = vec!["127.0.0.0/8".parse().unwrap()];
+    let reach = Reach { private, ..Reach::default() };
+    let client = || Client::new("h".into(), reach.clone(), Vec::new(), outside.clone());
+    let (slow, other) = (client(), client());
+    let url = server.at("http", "slow.example.com");
+    for _ in 0..200 {
+        let (slow, url) = (slow.clone(), url.clone());
+        tokio::spawn(async move { get(&slow, &url).await.map(drop) });
+    }
+    begun.recv().await.unwrap();
+    let url = server.at("http", "api.example.com");
+    assert_eq!(get(&other, &url).await.unwrap().status(), 200);
+    drop(release);
 }
 
 #[tokio::test]
