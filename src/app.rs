@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
 use crate::config::{Config, Diagnostics, Server, presets};
+use crate::destination::SigningKey;
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
 use crate::handler::{Cache, Compiler, Engines, Job, Outside, Slots};
 use crate::handover::Handovers;
@@ -86,7 +87,9 @@ impl App {
         let outside = Outside::start(vec![public.local_addr()?, admin.local_addr()?])?;
         let handovers = Arc::new(Handovers::new(&server.data));
         let current = Current::default();
-        let parts = Parts { handovers, ledger, current, slots, guard, refused, metrics, outside };
+        let key = SigningKey::own(&server.data).context("no key to sign forwarded events with")?;
+        let parts =
+            Parts { handovers, ledger, current, slots, guard, refused, metrics, outside, key };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -144,6 +147,8 @@ struct Parts {
     refused: Arc<Refused>,
     metrics: Metrics,
     outside: Arc<Outside>,
+    /// What forwarded events are signed with.
+    key: SigningKey,
 }
 
 impl Parts {
@@ -154,6 +159,7 @@ impl Parts {
             ledger: self.ledger.clone(),
             metrics: self.metrics.clone(),
             outside: self.outside.clone(),
+            key: self.key.clone(),
         }
     }
 

@@ -10,6 +10,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::condition::{Condition, Facts, Failure};
 use crate::delivery::{Backlog, RetryPolicy};
+use crate::destination::Destination;
 use crate::event::Event;
 use crate::pointer::Pointer;
 
@@ -26,8 +27,8 @@ pub struct Route {
     pub events: EventGlobs,
     /// What must hold for them, if not every one is taken.
     pub when: Option<Condition>,
-    /// The name of its handler.
-    pub handler: Arc<str>,
+    /// Where they go.
+    pub to: To,
     /// Wall time of one attempt.
     pub timeout: Duration,
     /// When a failed delivery is tried again.
@@ -40,6 +41,35 @@ pub struct Route {
     pub backlog: Backlog,
     /// Whether no attempts are made for now.
     pub paused: bool,
+}
+
+/// Where the events of a route go.
+#[derive(Debug, Clone)]
+pub enum To {
+    /// To the handler of that name.
+    Handler(Arc<str>),
+    /// To a URL, as they came.
+    Forward(Arc<Destination>),
+    /// To the handler of that name, and what it replies to a URL.
+    Then(Arc<str>, Arc<Destination>),
+}
+
+impl To {
+    /// The handler's name, if there is one.
+    pub fn handler(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Handler(name) | Self::Then(name, _) => Some(name),
+            Self::Forward(_) => None,
+        }
+    }
+
+    /// Where they are forwarded to, if they are.
+    pub fn destination(&self) -> Option<&Arc<Destination>> {
+        match self {
+            Self::Handler(_) => None,
+            Self::Forward(destination) | Self::Then(_, destination) => Some(destination),
+        }
+    }
 }
 
 impl Route {
@@ -208,7 +238,7 @@ mod tests {
             mode: Mode::Async,
             events: globs(events),
             when: None,
-            handler: "h".into(),
+            to: To::Handler("h".into()),
             timeout: Duration::from_secs(1),
             order_by: None,
             concurrency: None,

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::handler::{Handler, Handlers};
+use crate::handler::Handlers;
 use crate::ledger::Rule;
 use crate::network::Networks;
-use crate::route::{Route, Table};
+use crate::route::{Route, Table, To};
 use crate::source::Source;
+use crate::target::{Forwards, Target};
 
 /// Sources, routes and handlers that belong together.
 #[derive(Default)]
@@ -20,6 +21,7 @@ pub struct Snapshot {
     pub proxies: Networks,
     /// The routes.
     pub routes: Table,
+    forwards: Forwards,
     /// The handlers that they name.
     pub handlers: Handlers,
 }
@@ -29,6 +31,8 @@ pub struct Rules {
     /// Their paths are unique.
     pub sources: Vec<Source>,
     pub routes: Vec<Route>,
+    /// Of each route that forwards its events; of none where nothing runs.
+    pub forwards: Forwards,
     pub proxies: Networks,
 }
 
@@ -38,18 +42,20 @@ pub type Current = Arc<ArcSwap<Snapshot>>;
 impl Snapshot {
     /// By these rules, with these handlers.
     pub fn new(rules: Rules, handlers: Handlers) -> Self {
-        let Rules { sources, routes, proxies } = rules;
+        let Rules { sources, routes, forwards, proxies } = rules;
         let by_path = sources.into_iter().map(|source| (source.path.clone(), Arc::new(source)));
-        Self { sources: by_path.collect(), proxies, routes: Table::new(routes), handlers }
+        let (sources, routes) = (by_path.collect(), Table::new(routes));
+        Self { sources, proxies, routes, forwards, handlers }
     }
 
     /// The same rules with other handlers.
     pub fn with_handlers(&self, handlers: Handlers) -> Self {
-        let Self { sources, proxies, routes, handlers: _ } = self;
+        let Self { sources, proxies, routes, forwards, handlers: _ } = self;
         Self {
             sources: sources.clone(),
             proxies: proxies.clone(),
             routes: routes.clone(),
+            forwards: forwards.clone(),
             handlers,
         }
     }
@@ -78,19 +84,27 @@ impl Snapshot {
             .collect()
     }
 
-    /// The route of that name and its handler, or why no attempt can be made on it.
+    /// The route of that name and what its attempts call, or why none can be made on it.
     ///
     /// # Errors
     /// In words: there is no such route, it is paused, or its handler is missing or bad.
-    pub fn target(&self, route: &str) -> Result<(&Route, &Arc<Handler>), String> {
+    pub fn target(&self, route: &str) -> Result<(&Route, Target<'_>), String> {
         let route = self.routes.get(route).ok_or("router.toml has no such route any more")?;
-        let name = &route.handler;
-        match self.handlers.get(name) {
-            _ if route.paused => Err("router.toml pauses the route".to_owned()),
-            Some(Ok(handler)) => Ok((route, handler)),
+        if route.paused {
+            return Err("router.toml pauses the route".to_owned());
+        }
+        let forward = || self.forwards.get(&route.name).ok_or("nothing is forwarded here");
+        let handler = |name| match self.handlers.get(name) {
+            Some(Ok(handler)) => Ok(handler),
             Some(Err(error)) => Err(format!("handler {name} cannot be loaded: {error}")),
             None => Err(format!("handler {name} is missing")),
-        }
+        };
+        let target = match &route.to {
+            To::Handler(name) => Target::Handler(handler(name)?),
+            To::Forward(_) => Target::Forward(forward()?),
+            To::Then(name, _) => Target::Then(handler(name)?, forward()?),
+        };
+        Ok((route, target))
     }
 
     /// How the deliveries of each route are to be treated.

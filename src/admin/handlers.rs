@@ -10,7 +10,7 @@ impl Admin {
     pub(super) fn handlers(&self) -> Value {
         let snapshot = self.current.load();
         let mut names = snapshot.handlers.names();
-        names.extend(snapshot.routes.iter().map(|route| &route.handler));
+        names.extend(snapshot.routes.iter().filter_map(|route| route.to.handler()));
         let items: Vec<Value> = names.into_iter().map(|name| handler(&snapshot, name)).collect();
         json!({ "items": items })
     }

@@ -108,7 +108,8 @@ fn show(name: &str, row: &RouteRow, held: Option<&str>, route: Option<&Arc<Route
         let (events, bytes) = (route.backlog.events, route.backlog.bytes);
         shown["source"] =
             route.sources.iter().map(|name| name.to_string()).collect::<Vec<_>>().into();
-        shown["handler"] = (*route.handler).into();
+        shown["handler"] = json!(route.to.handler().map(|name| &**name));
+        shown["forward"] = json!(route.to.destination().map(|there| there.shown()));
         shown["mode"] = mode.into();
         shown["order_by"] = json!(route.order_by.as_ref().map(|pointer| pointer.as_str()));
         shown["concurrency"] = json!(route.concurrency.map(NonZeroUsize::get));

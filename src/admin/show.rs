@@ -85,7 +85,7 @@ pub fn show_delivery(delivery: &DeliveryRow, routes: &Table) -> Value {
     let attempts: Vec<Value> = delivery.attempts.iter().map(show_attempt).collect();
     json!({
         "route": delivery.route,
-        "handler": routes.get(&delivery.route).map(|route| &*route.handler),
+        "handler": routes.get(&delivery.route).and_then(|route| Some(&**route.to.handler()?)),
         "state": delivery.state.name(),
         "due_at": delivery.due_at.filter(|at| *at > 0).map(rfc3339),
         "cause": delivery.cause,
@@ -104,7 +104,7 @@ fn show_attempt(attempt: &AttemptRow) -> Value {
         "duration_ms": attempt.duration_ms,
         "outcome": attempt.outcome,
         "error": attempt.error,
-        "handler_version": attempt.version,
+        "handler_version": Some(&attempt.version).filter(|version| !version.is_empty()),
         "logs": logs.unwrap_or_else(|| json!([])),
     })
 }

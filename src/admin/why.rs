@@ -104,17 +104,17 @@ enum Standing<'a> {
     /// router.toml has no such route.
     NoRoute,
     /// It has.
-    Route(&'a Route, HandlerNow),
+    Route(&'a Route, HandlerNow<'a>),
 }
 
 /// What is known of a handler.
-enum HandlerNow {
-    /// It can be called.
+enum HandlerNow<'a> {
+    /// It can be called, or none is.
     Ready,
-    /// It has no file.
-    Missing,
+    /// The one of this name has no file.
+    Missing(&'a str),
     /// Its file cannot be used, for this reason.
-    Bad(String),
+    Bad(&'a str, String),
     /// No server runs that would know.
     Unknown,
 }
@@ -123,13 +123,14 @@ impl<'a> Standing<'a> {
     fn of(asked: &Questions<'a>, route: &str) -> Self {
         let snapshot: &'a Snapshot = asked.snapshot;
         let Some(route) = snapshot.routes.get(route) else { return Self::NoRoute };
-        let handler = match snapshot.handlers.get(&route.handler) {
+        let handler = route.to.handler().map(|name| (&**name, snapshot.handlers.get(name)));
+        let now = match handler {
             _ if !asked.serves => HandlerNow::Unknown,
-            None => HandlerNow::Missing,
-            Some(Ok(_)) => HandlerNow::Ready,
-            Some(Err(error)) => HandlerNow::Bad(error.to_string()),
+            None | Some((_, Some(Ok(_)))) => HandlerNow::Ready,
+            Some((name, None)) => HandlerNow::Missing(name),
+            Some((name, Some(Err(error)))) => HandlerNow::Bad(name, error.to_string()),
         };
-        Self::Route(route, handler)
+        Self::Route(route, now)
     }
 
     /// Why nothing can run, and what helps.
@@ -139,13 +140,13 @@ impl<'a> Standing<'a> {
                 format!("router.toml has no route `{route}`"),
                 format!("give it a route with name = \"{route}\": it goes on by itself"),
             )),
-            Self::Route(route, HandlerNow::Missing) => Some((
-                format!("the handler `{}` has no file", route.handler),
-                format!("put {}.wasm into `plugins`: it goes on by itself", route.handler),
+            Self::Route(_, HandlerNow::Missing(name)) => Some((
+                format!("the handler `{name}` has no file"),
+                format!("put {name}.wasm into `plugins`: it goes on by itself"),
             )),
-            Self::Route(route, HandlerNow::Bad(error)) => Some((
-                format!("the handler `{}` cannot be loaded: {error}", route.handler),
-                format!("replace {}.wasm in `plugins`: it goes on by itself", route.handler),
+            Self::Route(_, HandlerNow::Bad(name, error)) => Some((
+                format!("the handler `{name}` cannot be loaded: {error}"),
+                format!("replace {name}.wasm in `plugins`: it goes on by itself"),
             )),
             Self::Route(_, HandlerNow::Ready | HandlerNow::Unknown) => None,
         }

@@ -15,6 +15,7 @@ use crate::config::{Config, Reading, SecretText, Server};
 use crate::handler::Handlers;
 use crate::ledger::{OutsideError, Reader};
 use crate::snapshot::{Rules, Snapshot};
+use crate::target::Forwards;
 
 /// Where a verb asks.
 #[derive(Debug, clap::Args)]
@@ -74,7 +75,8 @@ impl Asked {
 
     fn file(reader: Reader, config: Config) -> Self {
         let Config { server, sources, routes, .. } = config;
-        let rules = Rules { sources, routes, proxies: server.trusted_proxies.clone() };
+        let proxies = server.trusted_proxies.clone();
+        let rules = Rules { sources, routes, forwards: Forwards::default(), proxies };
         let snapshot = Snapshot::new(rules, Handlers::default());
         Self::File { reader, snapshot: Box::new(snapshot) }
     }

@@ -22,7 +22,7 @@ use crate::effects::{Emission, Scratch};
 use crate::event::{Event, EventId, UNTYPED};
 use crate::handler::{Call, Called, Handler};
 use crate::outbox;
-use crate::route::Mode;
+use crate::route::{Mode, Route};
 use crate::text::{head, printable};
 use crate::verify::{Request, Scheme, Verifier};
 
@@ -125,7 +125,8 @@ fn load(config: &Config, handler: &str) -> Result<Arc<Handler>, Failed> {
 
 /// Whether a sender would wait for it: on some route of its own.
 fn waits(config: &Config, handler: &str) -> bool {
-    config.routes.iter().any(|route| *route.handler == *handler && route.mode == Mode::Sync)
+    let calls = |route: &Route| route.to.handler().is_some_and(|name| **name == *handler);
+    config.routes.iter().any(|route| calls(route) && route.mode == Mode::Sync)
 }
 
 /// An event that nobody signed: the operator says that it is one, as for an unsigned source.

@@ -65,7 +65,7 @@ impl<'a> Context<'a> {
 
     /// What `read` makes of a table that is not there.
     pub fn absent<T>(&'a self, read: impl FnOnce(&mut Section<'a>) -> T) -> T {
-        Section::read(self, "", (&self.empty, 0..0), &[], read)
+        Section::read(self, "", (&self.empty, 0..0), read)
     }
 
     /// Keeps these bytes of the file out of every report.

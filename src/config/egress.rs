@@ -60,7 +60,7 @@ fn cure(text: &str, bad: BadPattern) -> String {
     }
 }
 
-fn ranges(item: Item<'_>) -> Option<Vec<IpNet>> {
+pub(super) fn ranges(item: Item<'_>) -> Option<Vec<IpNet>> {
     Some(item.list()?.into_iter().filter_map(range).collect())
 }
 
@@ -101,7 +101,7 @@ fn secret(
             "the handler reads both there: rename one",
         );
     }
-    let (value, used) = item.section(&format!("secrets.{name}"), &[], |secret| {
+    let (value, used) = item.section(&format!("secrets.{name}"), |secret| {
         let used = used(secret, reach);
         Some((secrets::text(secret)?, used?))
     })?;

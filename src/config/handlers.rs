@@ -52,7 +52,7 @@ pub(super) fn read(
         let name = names::key(&entry, "handler");
         let section = format!("handlers.{}", entry.name);
         let read = |handler: &mut Section<'_>| Some(read_one(handler, ceilings));
-        let handler = entry.item.section(&section, &[], read);
+        let handler = entry.item.section(&section, read);
         if name.is_some_and(|name| !named.contains(name)) {
             warn_of_unused(&entry);
         }

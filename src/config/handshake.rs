@@ -23,17 +23,16 @@ const METHODS: [&str; 4] = ["POST", "GET", "HEAD", "OPTIONS"];
 /// One handshake, or several.
 pub(super) fn read(item: Item<'_>) -> Option<Vec<Handshake>> {
     let all: Vec<_> =
-        item.one_or_more().into_iter().map(|item| item.section("handshake", &[], one)).collect();
+        item.one_or_more().into_iter().map(|item| item.section("handshake", one)).collect();
     all.into_iter().collect()
 }
 
 fn one(handshake: &mut Section<'_>) -> Option<Handshake> {
-    let when =
-        handshake.required("match", MATCH, |item| item.section("handshake.match", &[], when));
+    let when = handshake.required("match", MATCH, |item| item.section("handshake.match", when));
     let verify_first = handshake.optional("verify_first", Item::boolean).unwrap_or(true);
     let keep = handshake.optional_table("keep", place);
-    let respond = handshake
-        .required("respond", RESPOND, |item| item.section("handshake.respond", &[], respond));
+    let respond =
+        handshake.required("respond", RESPOND, |item| item.section("handshake.respond", respond));
     Some(Handshake { when: when?, verify_first, keep, respond: respond? })
 }
 
@@ -119,17 +118,17 @@ fn said(item: Item<'_>) -> Option<Said> {
     match item.value() {
         DeValue::Integer(_) => item.integer().map(Value::from).map(Said::Literal),
         DeValue::Boolean(value) => Some(Said::Literal(Value::from(*value))),
-        DeValue::Table(_) => item.section("echo", &[], said_of),
+        DeValue::Table(_) => item.section("echo", said_of),
         _ => item.text().map(Value::from).map(Said::Literal),
     }
 }
 
 fn said_of(said: &mut Section<'_>) -> Option<Said> {
-    let (key, item) = said.one_of(&["query", "header", "pointer", "hmac"])?;
+    let (key, item) = said.one_of(&["query", "header", "pointer", "hmac"], "")?;
     if key != "hmac" {
         return at((key, item)).map(Said::Echo);
     }
-    let of = item.section("hmac", &[], place);
+    let of = item.section("hmac", place);
     let prefix = said.optional("prefix", Item::owned).unwrap_or_default();
     let encoding = said
         .optional("encoding", |item| item.choice("encoding", Encoding::NAMES, Encoding::from_name));
@@ -137,7 +136,7 @@ fn said_of(said: &mut Section<'_>) -> Option<Said> {
 }
 
 fn place(place: &mut Section<'_>) -> Option<Place> {
-    at(place.one_of(&["query", "header", "pointer"])?)
+    at(place.one_of(&["query", "header", "pointer"], "")?)
 }
 
 fn at(found: (&str, Item<'_>)) -> Option<Place> {

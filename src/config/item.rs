@@ -313,10 +313,9 @@ impl<'a> Item<'a> {
     pub fn section<T>(
         self,
         name: &str,
-        later: &[&str],
         read: impl FnOnce(&mut Section<'a>) -> Option<T>,
     ) -> Option<T> {
-        Section::read(self.context, name, self.table()?, later, read)
+        Section::read(self.context, name, self.table()?, read)
     }
 
     /// The value at a dotted path below this one, or the nearest there is to it.

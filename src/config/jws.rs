@@ -16,7 +16,7 @@ const HEADER: &str = r#"add signature = { header = "Authorization", prefix = "Be
 pub(super) fn read(scheme: &mut Section<'_>, secret: SecretForm) -> Option<JwsSpec> {
     let alg = scheme.required("alg", ALG, |item| item.choice("alg", Alg::NAMES, Alg::from_name));
     let signature =
-        scheme.required("signature", HEADER, |item| item.section("scheme.signature", &[], place));
+        scheme.required("signature", HEADER, |item| item.section("scheme.signature", place));
     let issuers = scheme.optional("iss", Item::owned_texts).unwrap_or_default();
     let audience = scheme.optional("aud", Item::owned);
     let claims = scheme.optional("claims", claims).unwrap_or_default();
@@ -82,7 +82,7 @@ fn body(item: Item<'_>) -> Option<BodyHash> {
         let claim = name.to_owned();
         return Some(BodyHash { claim, encoding: Encoding::Hex, optional_without_body: false });
     }
-    item.section("scheme.body_claim", &[], |body| {
+    item.section("scheme.body_claim", |body| {
         let claim = body.required("name", r#"add name = "sha256""#, Item::owned);
         let encoding = body.optional("encoding", |item| {
             item.choice("encoding", Encoding::NAMES, Encoding::from_name)
@@ -102,7 +102,7 @@ fn keys(item: Item<'_>) -> Option<KeysAt> {
     if !item.value().is_table() {
         return Some(KeysAt { url: https(item)?, post: None });
     }
-    item.section("scheme.jwks_url", &[], |keys| {
+    item.section("scheme.jwks_url", |keys| {
         let url = keys.required("url", r#"add url = "https://…""#, https);
         let post = keys.optional("post", Item::owned);
         Some(KeysAt { url: url?, post })

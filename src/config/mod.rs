@@ -4,11 +4,11 @@
 mod context;
 mod diagnostic;
 mod egress;
+mod forward;
 mod handlers;
 mod handshake;
 mod item;
 mod jws;
-mod later;
 mod names;
 mod notes;
 mod places;
@@ -84,7 +84,7 @@ impl Config {
 }
 
 fn document(root: &mut Section<'_>) -> Config {
-    let server = Arc::new(root.table("server", &[], server::read));
+    let server = Arc::new(root.table("server", server::read));
     let sources = root.optional("sources", Item::entries).unwrap_or_default();
     let names: Vec<&str> = sources.iter().map(|entry| entry.name).collect();
     let sources = sources::read(sources, &server.data);

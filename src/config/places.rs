@@ -16,7 +16,7 @@ pub(super) fn event_type(item: Item<'_>) -> EventType {
     let mut required = false;
     let mut at = Vec::new();
     for item in item.one_or_more() {
-        at.extend(item.section("event_type", &[], |place| {
+        at.extend(item.section("event_type", |place| {
             required |= place.optional("required", Item::boolean).unwrap_or(false);
             location(place)
         }));
@@ -34,15 +34,15 @@ pub(super) fn event_id(item: Item<'_>) -> Option<EventId> {
         return Some(EventId::Body);
     }
     let items = item.one_or_more().into_iter();
-    let places = items.filter_map(|item| item.section("event_id", &[], location));
+    let places = items.filter_map(|item| item.section("event_id", location));
     Some(EventId::At(places.collect()))
 }
 
 fn location(place: &mut Section<'_>) -> Option<Location> {
-    match place.one_of(&["pointer", "header", "join"])? {
+    match place.one_of(&["pointer", "header", "join"], "")? {
         ("join", item) => {
             let parts = item.list()?.into_iter();
-            let parts = parts.map(|item| item.section("join", &[], plain));
+            let parts = parts.map(|item| item.section("join", plain));
             parts.collect::<Option<_>>().map(Location::Joined)
         }
         found => at(found),
@@ -50,7 +50,7 @@ fn location(place: &mut Section<'_>) -> Option<Location> {
 }
 
 fn plain(place: &mut Section<'_>) -> Option<Location> {
-    at(place.one_of(&["pointer", "header"])?)
+    at(place.one_of(&["pointer", "header"], "")?)
 }
 
 fn at((key, item): (&str, Item<'_>)) -> Option<Location> {

@@ -117,7 +117,7 @@ fn read(text: &str) -> (Vec<Preset>, Vec<Diagnostic>) {
 }
 
 fn row(entry: &Entry<'_>, rows: Item<'_>, text: &str) -> Option<Preset> {
-    entry.item.section(entry.name, &[], |row| {
+    entry.item.section(entry.name, |row| {
         let title = row.required("title", "", Item::owned);
         let scheme = row.required("scheme", "", |item| Some(described_by(item, rows)));
         let event_type = row.item("event_type");

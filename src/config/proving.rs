@@ -148,7 +148,7 @@ fn fetch(source: &mut Section<'_>, fetches: bool) -> Fetch {
         }
         return Fetch::default();
     }
-    source.table("fetch", &[], |fetch| {
+    source.table("fetch", |fetch| {
         let hosts = fetch.optional("hosts", Item::owned_texts).unwrap_or_default();
         let ca_at = fetch.item("ca");
         let ca = ca_at.and_then(Item::path);

@@ -67,7 +67,7 @@ impl Reading {
         let context = Context::new(folder, env, now);
         let config = syntax::only_duplicates(&errors).then(|| {
             let table = (document.get_ref(), 0..0);
-            Section::read(&context, "", table, &[], super::document)
+            Section::read(&context, "", table, super::document)
         });
         syntax::report(&context, text, errors);
         let (found, hidden, files) = context.finish();

@@ -13,12 +13,12 @@ use crate::delivery::{Backlog, Full, RetryPolicy};
 use crate::event::EMITTED;
 use crate::handler::Settings;
 use crate::pointer::Pointer;
-use crate::route::{EventGlobs, Mode, Route};
+use crate::route::{EventGlobs, Mode, Route, To};
 
 use super::context::Context;
 use super::diagnostic::Diagnostic;
+use super::forward::destination;
 use super::item::Item;
-use super::later;
 use super::names;
 use super::section::{Section, suggestion};
 use super::server::Ceilings;
@@ -65,23 +65,25 @@ impl<'a> Routes<'a> {
 
     /// Reads all routes. Those with mistakes are missing in the result.
     pub fn read(&mut self, tables: Vec<Item<'_>>) -> Vec<Route> {
-        let read =
-            |table: Item<'_>| table.section("routes", later::ROUTE, |route| self.route(route));
+        let read = |table: Item<'_>| table.section("routes", |route| self.route(route));
         tables.into_iter().filter_map(read).collect()
     }
 
     fn route(&mut self, route: &mut Section<'_>) -> Option<Route> {
         let sources =
             route.required("source", r#"add source = "<name>""#, |item| self.sources(item));
-        let handler = handler(route);
-        self.handlers.extend(handler.clone());
+        let to = to(route);
+        self.handlers.extend(to.as_ref().and_then(To::handler).map(|name| name.to_string()));
         let event = match route.item("event") {
             Some(item) => globs(item),
             None => Some(EventGlobs::All),
         };
-        let mode = route.optional("mode", mode).unwrap_or(Mode::Async);
+        let mode = match route.item("mode") {
+            Some(item) => mode(item, to.as_ref()),
+            None => Some(Mode::Async),
+        };
         let emitted = |names: &Vec<String>| names.iter().any(|name| name.starts_with(EMITTED));
-        if mode == Mode::Sync && sources.as_ref().is_some_and(emitted) {
+        if mode == Some(Mode::Sync) && sources.as_ref().is_some_and(emitted) {
             let message = "nobody waits for what a handler emits: a sync route takes none of it";
             let help = "make another route of it, without mode = \"sync\"";
             route.context.report(Diagnostic::warning(route.span.clone(), message, help));
@@ -93,19 +95,19 @@ impl<'a> Routes<'a> {
         let ceiling = self.ceilings.timeout;
         let timeout = route.duration(&TIMEOUT.under(ceiling, "server.ceilings.timeout"));
         let retry = retry(route);
-        let order_by = order_by(route, mode);
+        let order_by = order_by(route, mode.unwrap_or(Mode::Async));
         let concurrency = NonZeroUsize::new(route.count(&CONCURRENCY) as usize);
         let backlog = backlog(route);
         let paused = route.optional("paused", Item::boolean).unwrap_or(false);
-        let default = || Some(format!("{}/{}", sources.as_ref()?.join("+"), handler.as_ref()?));
+        let default = || Some(format!("{}/{}", sources.as_ref()?.join("+"), goal(to.as_ref()?)?));
         let name = self.name(route, default);
         Some(Route {
             name: name?.into(),
             sources: sources?.into_iter().map(Arc::from).collect(),
-            mode,
+            mode: mode?,
             events: event?,
             when: when?,
-            handler: handler?.into(),
+            to: to?,
             timeout,
             retry,
             order_by: order_by?,
@@ -181,20 +183,58 @@ impl<'a> Routes<'a> {
     }
 }
 
-fn handler(route: &mut Section<'_>) -> Option<String> {
-    let read = |item: Item<'_>| names::name(item, "handler").map(str::to_owned);
-    if route.has(later::FORWARD) {
-        return route.optional("handler", read);
+/// Where its events go: to a handler, to a URL, or what the one replies to the other.
+fn to(route: &mut Section<'_>) -> Option<To> {
+    let first = route.one_of(
+        &["handler", "forward"],
+        r#"add handler = "<file in plugins, without its ending>" or forward = "https://…""#,
+    );
+    let then = route.item("then");
+    match (first?, then) {
+        (("handler", item), None) => name(item).map(To::Handler),
+        (("handler", item), Some(then)) => {
+            let name = name(item);
+            let there = then.section("then", |then| {
+                let item = then.required("forward", r#"add forward = "https://…""#, Some);
+                destination(item, then)
+            });
+            Some(To::Then(name?, there?.into()))
+        }
+        ((_, item), then) => {
+            if let Some(then) = then {
+                let help = "it forwards what a handler replies: name one with `handler`";
+                then.wrong("`then` stands beside no handler", help);
+            }
+            Some(To::Forward(destination(Some(item), route)?.into()))
+        }
     }
-    route.required("handler", r#"add handler = "<file in plugins, without its ending>""#, read)
 }
 
-fn mode(item: Item<'_>) -> Option<Mode> {
-    item.choice("mode", &["async", "sync"], |name| match name {
+fn name(item: Item<'_>) -> Option<Arc<str>> {
+    names::name(item, "handler").map(Arc::from)
+}
+
+/// What a route is named after that has no name.
+fn goal(to: &To) -> Option<&str> {
+    match to {
+        To::Handler(name) | To::Then(name, _) => Some(name),
+        To::Forward(there) => there.url.host(),
+    }
+}
+
+/// Whether the sender waits. It can wait for a handler alone.
+fn mode(item: Item<'_>, to: Option<&To>) -> Option<Mode> {
+    let mode = item.choice("mode", &["async", "sync"], |name| match name {
         "async" => Some(Mode::Async),
         "sync" => Some(Mode::Sync),
         _ => None,
-    })
+    })?;
+    if mode == Mode::Sync && to.is_some_and(|to| to.destination().is_some()) {
+        let help = "remove it: the sender is answered as soon as the event is durable";
+        item.wrong("no sender waits for what is forwarded", help);
+        return None;
+    }
+    Some(mode)
 }
 
 fn globs(item: Item<'_>) -> Option<EventGlobs> {
@@ -246,7 +286,7 @@ fn when(item: Item<'_>) -> Option<Condition> {
 }
 
 fn retry(route: &mut Section<'_>) -> RetryPolicy {
-    route.table("retry", &[], |retry| {
+    route.table("retry", |retry| {
         let first = retry.duration(&FIRST);
         RetryPolicy {
             attempts: retry.count(&ATTEMPTS),
@@ -270,7 +310,7 @@ fn order_by(route: &mut Section<'_>, mode: Mode) -> Option<Option<Pointer>> {
 }
 
 fn backlog(route: &mut Section<'_>) -> Backlog {
-    route.table("backlog", &[], |backlog| Backlog {
+    route.table("backlog", |backlog| Backlog {
         events: backlog.count(&EVENTS).into(),
         bytes: backlog.size(&BYTES),
         full: backlog.optional("full", full).unwrap_or(Full::Refuse),

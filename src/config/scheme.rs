@@ -66,7 +66,7 @@ pub struct Described {
 
 /// Reads a described scheme.
 pub(super) fn read(item: Item<'_>) -> Option<Described> {
-    item.section("scheme", &[], |scheme| {
+    item.section("scheme", |scheme| {
         let Some(kind) = scheme.required("kind", r#"add kind = "hmac""#, kind) else {
             scheme.ignore_other_keys();
             return None;
@@ -75,7 +75,7 @@ pub(super) fn read(item: Item<'_>) -> Option<Described> {
             "token" => token(scheme).map(Spec::Token),
             "basic" => Some(Spec::Basic),
             "jws" => {
-                let secret = scheme.table("secret", &[], secret);
+                let secret = scheme.table("secret", secret);
                 jws::read(scheme, secret).map(|spec| Spec::Jws(Box::new(spec)))
             }
             "code" => scheme.required("name", NAME, name),
@@ -126,12 +126,11 @@ fn signed(scheme: &mut Section<'_>, kind: &str) -> Option<SignedSpec> {
     let algorithm = algorithm(scheme, kind);
     let encoding = scheme.required("encoding", ENCODING, encoding);
     let content = scheme.required("content", CONTENT, Item::owned);
-    let signature = scheme.required("signature", SIGNATURE, |item| {
-        item.section("scheme.signature", &[], signature::read)
-    });
+    let signature = scheme
+        .required("signature", SIGNATURE, |item| item.section("scheme.signature", signature::read));
     let timestamp = scheme.item("timestamp");
-    let timestamp = timestamp.map(|item| item.section("scheme.timestamp", &[], self::timestamp));
-    let secret = scheme.table("secret", &[], secret);
+    let timestamp = timestamp.map(|item| item.section("scheme.timestamp", self::timestamp));
+    let secret = scheme.table("secret", secret);
     let or = scheme.optional_table("or", |or| other(or, encoding?));
     let header_alias = scheme.optional_table("header_alias", header_alias);
     let require_headers = scheme.optional("require_headers", pairs).unwrap_or_default();
@@ -195,7 +194,7 @@ fn other(or: &mut Section<'_>, main: Encoding) -> Option<OtherSpec> {
     let algorithm = kind.and_then(|kind| algorithm(or, kind));
     let encoding = or.optional("encoding", encoding).unwrap_or(main);
     let label = or.required("prefix", LABEL, Item::owned);
-    let secret = or.table("secret", &[], secret);
+    let secret = or.table("secret", secret);
     Some(OtherSpec { algorithm: algorithm?, encoding, label: label?, secret })
 }
 
@@ -206,7 +205,7 @@ fn header_alias(alias: &mut Section<'_>) -> Option<(String, String)> {
 }
 
 fn timestamp(timestamp: &mut Section<'_>) -> Option<TimestampSpec> {
-    let at = match timestamp.one_of(&["header", "field", "body"]) {
+    let at = match timestamp.one_of(&["header", "field", "body"], "") {
         Some(("header", item)) => item.owned().map(TimestampAt::Header),
         Some(("field", item)) => item.owned().map(TimestampAt::Field),
         Some((_, item)) => item.owned().map(TimestampAt::Body),
@@ -232,8 +231,8 @@ fn secret(secret: &mut Section<'_>) -> SecretForm {
 
 fn token(scheme: &mut Section<'_>) -> Option<TokenSpec> {
     scheme.required("token", TOKEN, |item| {
-        item.section("scheme.token", &[], |token| {
-            let at = match token.one_of(&["header", "query", "body"]) {
+        item.section("scheme.token", |token| {
+            let at = match token.one_of(&["header", "query", "body"], "") {
                 Some(("header", item)) => item.owned_texts().map(TokenAt::Headers),
                 Some(("query", item)) => item.owned().map(TokenAt::Query),
                 Some((_, item)) => item.owned().map(TokenAt::Body),

@@ -29,7 +29,7 @@ impl fmt::Debug for SecretText {
 
 /// One secret that is valid at any time.
 pub(super) fn single(item: Item<'_>) -> Option<SecretText> {
-    let text = item.section("secret", &[], text)?;
+    let text = item.section("secret", text)?;
     if text.trim().is_empty() {
         item.wrong("the secret is empty", "");
         return None;
@@ -66,7 +66,7 @@ fn warn_of_none_in_force(list: Item<'_>, secrets: &[Secret]) {
 }
 
 fn timed(item: Item<'_>, scheme: Option<&Scheme>) -> Option<Secret> {
-    let (text, window) = item.section("secrets", &[], |secret| {
+    let (text, window) = item.section("secrets", |secret| {
         let window = window(secret);
         Some((text(secret)?, window))
     })?;
@@ -97,7 +97,7 @@ fn window(secret: &mut Section<'_>) -> Window {
 /// The text at the one place that the table names.
 pub(super) fn text(secret: &mut Section<'_>) -> Option<String> {
     secret.item("value").into_iter().for_each(Item::hide);
-    match secret.one_of(&["env", "file", "value"])? {
+    match secret.one_of(&["env", "file", "value"], "")? {
         ("env", item) => from_env(item),
         ("file", item) => from_file(item),
         (_, item) => {

@@ -26,13 +26,11 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Reads a table with `read`, then reports the keys that `read` did not ask for. Those in
-    /// `later` are keys of the contract that this version does not act on yet.
+    /// Reads a table with `read`, then reports the keys that `read` did not ask for.
     pub fn read<T>(
         context: &'a Context<'a>,
         name: &str,
         (table, span): (&'a DeTable<'a>, Range<usize>),
-        later: &[&str],
         read: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let mut section =
@@ -40,7 +38,7 @@ impl<'a> Section<'a> {
         section.note(Note::Read);
         let value = read(&mut section);
         if section.strict {
-            section.report_other_keys(later);
+            section.report_other_keys();
         }
         value
     }
@@ -87,8 +85,13 @@ impl<'a> Section<'a> {
         item.and_then(read)
     }
 
-    /// The one of these keys that is there; none or several are a mistake.
-    pub fn one_of(&mut self, keys: &[&'static str]) -> Option<(&'static str, Item<'a>)> {
+    /// The one of these keys that is there; none or several are a mistake;
+    /// `example` shows the cure.
+    pub fn one_of(
+        &mut self,
+        keys: &[&'static str],
+        example: &str,
+    ) -> Option<(&'static str, Item<'a>)> {
         self.note(Note::OneOf(keys.to_vec()));
         let items = keys.iter().filter_map(|key| Some((*key, self.item(key)?)));
         let found: Vec<_> = items.collect();
@@ -96,21 +99,16 @@ impl<'a> Section<'a> {
             return Some(one);
         }
         let needs = if found.is_empty() { "needs one" } else { "takes only one" };
-        self.wrong(&format!("`{}` {needs} of `{}`", self.name, keys.join("`, `")), "");
+        self.wrong(&format!("`{}` {needs} of `{}`", self.name, keys.join("`, `")), example);
         None
     }
 
     /// What `read` makes of a table within this one. A missing or wrong one is read as empty.
-    pub fn table<T>(
-        &mut self,
-        key: &'static str,
-        later: &[&str],
-        read: impl FnOnce(&mut Self) -> T,
-    ) -> T {
+    pub fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
         let item = self.item(key);
         let found = item.and_then(Item::table);
         let table = found.unwrap_or((&self.context.empty, self.span.clone()));
-        Section::read(self.context, &self.name_of(key), table, later, read)
+        Section::read(self.context, &self.name_of(key), table, read)
     }
 
     /// What `read` makes of a table within this one, if it is there.
@@ -120,7 +118,7 @@ impl<'a> Section<'a> {
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<T> {
         let table = self.item(key)?.table()?;
-        Section::read(self.context, &self.name_of(key), table, &[], read)
+        Section::read(self.context, &self.name_of(key), table, read)
     }
 
     /// Notes something about the table; of one that is not there, nothing can be said.
@@ -144,22 +142,18 @@ impl<'a> Section<'a> {
         self.context.report(diagnostic);
     }
 
-    fn report_other_keys(&self, later: &[&str]) {
+    fn report_other_keys(&self) {
         for (key, value) in self.table.iter() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
                 continue;
             }
-            let (message, help) = if later.contains(&name) {
-                let message = format!("`{name}` is not supported by this version yet");
-                (message, "remove it: it would have no effect".to_owned())
-            } else {
-                let place = match self.name.as_str() {
-                    "" => String::new(),
-                    section => format!(" in `{section}`"),
-                };
-                (format!("unknown key `{name}`{place}"), suggestion(name, &self.known))
+            let place = match self.name.as_str() {
+                "" => String::new(),
+                section => format!(" in `{section}`"),
             };
+            let message = format!("unknown key `{name}`{place}");
+            let help = suggestion(name, &self.known);
             // It may be a secret under a misspelt name.
             if mentions_secret(name) || mentions_secret(&help) {
                 self.context.hide_values(value);

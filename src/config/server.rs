@@ -252,7 +252,7 @@ fn tls(tls: &mut Section<'_>) -> Option<Tls> {
 }
 
 fn ceilings(server: &mut Section<'_>) -> Ceilings {
-    server.table("ceilings", &[], |ceilings| Ceilings {
+    server.table("ceilings", |ceilings| Ceilings {
         timeout: ceilings.duration(&CEILING_TIMEOUT),
         cpu: ceilings.duration(&CEILING_CPU),
         memory: ceilings.size(&CEILING_MEMORY),
@@ -261,7 +261,7 @@ fn ceilings(server: &mut Section<'_>) -> Ceilings {
 }
 
 fn retention(server: &mut Section<'_>) -> Retention {
-    server.table("retention", &[], |retention| Retention {
+    server.table("retention", |retention| Retention {
         done: retention.duration(&DONE),
         dead: retention.duration(&DEAD),
         unrouted: retention.duration(&UNROUTED),
@@ -270,6 +270,6 @@ fn retention(server: &mut Section<'_>) -> Retention {
 }
 
 fn handler_threads(server: &mut Section<'_>) -> Option<NonZeroUsize> {
-    let threads = server.table("threads", &[], |threads| threads.count(&HANDLER_THREADS));
+    let threads = server.table("threads", |threads| threads.count(&HANDLER_THREADS));
     NonZeroUsize::new(threads as usize)
 }

@@ -26,7 +26,7 @@ pub(super) fn read(signature: &mut Section<'_>) -> Option<SignatureSpec> {
 }
 
 fn whole(signature: &mut Section<'_>) -> Option<SignatureSpec> {
-    let at = match signature.one_of(&["header", "query", "body"]) {
+    let at = match signature.one_of(&["header", "query", "body"], "") {
         Some(("header", item)) => item.owned_texts().map(SignatureAt::Headers),
         Some(("query", item)) => item.owned().map(SignatureAt::Query),
         Some((_, item)) => item.owned().map(SignatureAt::Body),

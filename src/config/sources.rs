@@ -16,7 +16,7 @@ use super::item::{Entry, Item};
 use super::presets::Preset;
 use super::section::Section;
 use super::setting::Setting;
-use super::{later, names, places, proving, reply};
+use super::{names, places, proving, reply};
 
 const MIB: u64 = 1 << 20;
 
@@ -37,7 +37,7 @@ fn read_one(
 ) -> Option<Source> {
     let name = names::key(&entry, "source");
     let section = format!("sources.{}", entry.name);
-    entry.item.section(&section, later::SOURCE, |source| {
+    entry.item.section(&section, |source| {
         let path = path(source, &entry, paths);
         let proving = proving::read(source, entry.name, data);
         let preset = proving.preset;

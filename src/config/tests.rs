@@ -211,7 +211,7 @@ fn a_source_without_a_preset_has_no_event_type_and_no_id() {
 fn a_route_has_defaults_and_so_has_its_handler() {
     let config = config(&format!("{ACME}\n[[routes]]\nsource = \"acme\"\nhandler = \"sum\""));
     let route = &config.routes[0];
-    assert_eq!((&*route.name, &*route.handler), ("acme/sum", "sum"));
+    assert_eq!((&*route.name, &**route.to.handler().unwrap()), ("acme/sum", "sum"));
     assert_eq!(route.sources, ["acme".into()]);
     assert!(route.events.matches("any/thing.at all") && route.events.matches(""));
     assert_eq!(route.timeout, Duration::from_secs(5));

@@ -23,11 +23,12 @@ use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
 use crate::effects::Effects;
 use crate::event::{Event, EventId};
-use crate::handler::{Call, Called, Handler, Job};
+use crate::handler::{Call, Called, Job};
 use crate::ledger::{Attempt, Lease, Ledger, ReadError};
 use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
 use crate::snapshot::Current;
+use crate::target::Target;
 use turns::Turns;
 
 /// Attempts that one thread has under way at once.
@@ -112,20 +113,20 @@ impl Dispatch {
         let mut reruns = 0;
         loop {
             let snapshot = self.current.load_full();
-            let Ok((route, handler)) = snapshot.target(&lease.route) else {
+            let Ok((route, target)) = snapshot.target(&lease.route) else {
                 return self.ledger().give_back(lease);
             };
             self.ledger().room_to_settle().await;
-            let _turn = handler.turn(reruns > 0).await;
+            let _turn = target.turn(reruns > 0).await;
             // It may have waited long for its turn.
             if self.ledger().held(&lease.route).is_some() {
                 return self.ledger().give_back(lease);
             }
             let (id, event, before) = match self.read(&lease).await {
                 Ok(found) => found,
-                Err(problem) => return self.unreadable(lease, &problem, route, handler),
+                Err(problem) => return self.unreadable(lease, &problem, route, target),
             };
-            let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, handler).await;
+            let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, target).await;
             let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
             let mut next = self.next(&lease, before, route, &attempt.outcome);
@@ -150,10 +151,10 @@ impl Dispatch {
     }
 
     /// An event that is damaged on the disk fails its attempt.
-    fn unreadable(&self, lease: Lease, problem: &ReadError, route: &Route, handler: &Handler) {
+    fn unreadable(&self, lease: Lease, problem: &ReadError, route: &Route, target: Target<'_>) {
         let number = lease.event_number();
         tracing::error!(number, route = %lease.route, %problem, "an event is damaged");
-        let (started_at, version) = (wall_ms(), handler.version().clone());
+        let (started_at, version) = (wall_ms(), target.version());
         let outcome = Outcome::Trap(problem.to_string());
         let next = self.next(&lease, 0, route, &outcome);
         let attempt =
@@ -167,7 +168,7 @@ impl Dispatch {
         lease: &Lease,
         (id, event): (EventId, &Event),
         route: &Route,
-        handler: &Handler,
+        target: Target<'_>,
     ) -> (Attempt, Effects) {
         let id = id.to_string();
         let (route_name, attempt) = (&route.name, lease.attempt());
@@ -175,8 +176,8 @@ impl Dispatch {
         let started_at = wall_ms();
         let began = Instant::now();
         let state = self.ledger().state();
-        let Called { outcome, logs, effects, .. } = handler.call(call, state, route.timeout).await;
-        let (duration, version) = (began.elapsed(), handler.version().clone());
+        let Called { outcome, logs, effects, .. } = target.call(call, state, route.timeout).await;
+        let (duration, version) = (began.elapsed(), target.version());
         (Attempt { started_at, duration, outcome, version, logs }, effects)
     }
 

@@ -56,6 +56,14 @@ pub struct Called {
     pub effects: Effects,
 }
 
+impl From<Outcome> for Called {
+    /// What no guest had a part in.
+    fn from(outcome: Outcome) -> Self {
+        let (cpu, effects) = (Duration::ZERO, Effects::default());
+        Self { outcome, cpu, peak_memory: 0, logs: None, effects }
+    }
+}
+
 impl Handler {
     /// Makes one attempt, of at most `timeout` wall time, that reads `state`.
     pub async fn call(
@@ -66,16 +74,7 @@ impl Handler {
     ) -> Called {
         // A mistake of the host's own must not take the other attempts of its thread with it.
         AssertUnwindSafe(self.attempt(call, state, timeout)).catch_unwind().await.unwrap_or_else(
-            |_| {
-                let outcome = Outcome::Trap("hookyard's own side of the call broke".to_owned());
-                Called {
-                    outcome,
-                    cpu: Duration::ZERO,
-                    peak_memory: 0,
-                    logs: None,
-                    effects: Effects::default(),
-                }
-            },
+            |_| Outcome::Trap("hookyard's own side of the call broke".to_owned()).into(),
         )
     }
 

@@ -40,9 +40,11 @@ use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
-use egress::Client;
-pub use egress::{BadPattern, Hosts, Outside, Pattern, Reach, Secret, Use};
+pub use egress::{
+    BadPattern, Client, Hosts, Outside, Pattern, Reach, Received, Secret, Use, can_be_reached,
+};
 pub use engine::{Engines, STACKS};
+pub use http::{add_facts, headers, retry_after};
 pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};

@@ -26,6 +26,7 @@ use crate::server::Budget;
 use crate::server::body::{BodyError, Rate};
 use crate::snapshot::{Current, Snapshot};
 use crate::source::{Identity, Source, Unrouted};
+use crate::target::Target;
 use crate::text::head;
 use crate::verify;
 use crate::verify::handshake::{Unfit, Welcome};
@@ -235,7 +236,7 @@ impl Ingress {
             });
         };
         match snapshot.target(&route.name) {
-            Ok((_, handler)) if self.ledger.held(&route.name).is_none() => {
+            Ok((_, Target::Handler(handler))) if self.ledger.held(&route.name).is_none() => {
                 let (handler, snapshot) = (handler.clone(), snapshot.clone());
                 let work = Work { event, same, route, handler, others, snapshot };
                 let (ended, known) = self.attempts.make(work).await;

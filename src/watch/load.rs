@@ -12,11 +12,14 @@ use sha2::{Digest, Sha256};
 use super::look::{Seen, look};
 use crate::admin::Guard;
 use crate::config::{Config, Diagnostics, SecretText, Server, Severity};
+use crate::destination::SigningKey;
 use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Outside, Settings, WRITABLE};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::reload::Report;
+use crate::route::Route;
 use crate::snapshot::{Current, Rules, Snapshot};
+use crate::target::Forward;
 
 /// What a reload changes, and where it says so.
 pub struct Shared {
@@ -28,8 +31,19 @@ pub struct Shared {
     pub ledger: Ledger,
     /// What is counted.
     pub metrics: Metrics,
-    /// What handlers send requests by.
+    /// What handlers send requests by, and events are forwarded.
     pub outside: Arc<Outside>,
+    /// What forwarded events are signed with where a route has no key of its own.
+    pub key: SigningKey,
+}
+
+impl Shared {
+    /// What forwards the events of a route, if anything does.
+    fn forward(&self, route: &Route) -> Option<(Arc<str>, Arc<Forward>)> {
+        let (name, there) = (route.name.clone(), route.to.destination()?.clone());
+        let forward = Forward::new(name.clone(), there, &self.key, self.outside.clone());
+        Some((name, Arc::new(forward)))
+    }
 }
 
 /// Loads router.toml, its secrets and its handlers.
@@ -141,7 +155,8 @@ impl Loader {
         self.server = config.server;
         self.settings = config.handlers;
         let (sources, routes) = (config.sources, config.routes);
-        Rules { sources, routes, proxies: self.server.trusted_proxies.clone() }
+        let forwards = routes.iter().filter_map(|route| self.shared.forward(route)).collect();
+        Rules { sources, routes, forwards, proxies: self.server.trusted_proxies.clone() }
     }
 
     /// Loads the handlers, and puts the next snapshot in force.
@@ -228,7 +243,7 @@ fn add_writable(report: &mut Report, folder: &Path) {
 fn add_handlers(report: &mut Report, last: &Handlers, next: &Snapshot) {
     let mut names = next.handlers.names();
     names.extend(last.names());
-    names.extend(next.routes.iter().map(|route| &route.handler));
+    names.extend(next.routes.iter().filter_map(|route| route.to.handler()));
     for name in names {
         let handler = next.handlers.get(name).and_then(Result::ok);
         let before = last.get(name).and_then(Result::ok);
@@ -263,7 +278,7 @@ fn show_sources(metrics: &Metrics, snapshot: &Snapshot) {
 }
 
 fn is_named(snapshot: &Snapshot, handler: &str) -> bool {
-    snapshot.routes.iter().any(|route| *route.handler == *handler)
+    snapshot.routes.iter().any(|route| route.to.handler().is_some_and(|name| **name == *handler))
 }
 
 fn contents(files: &[PathBuf]) -> BTreeMap<PathBuf, Option<[u8; 32]>> {

@@ -16,6 +16,7 @@ mod egress;
 mod ends;
 mod events_api;
 mod floods;
+mod forward;
 mod full_disk;
 mod handover;
 mod handshakes;

@@ -45,7 +45,7 @@ pub fn explore() -> Node {
 fn learn(tree: &mut Node, sketch: &Sketch) -> bool {
     let (document, _) = DeTable::parse_recoverable(&sketch.text);
     let context = Context::new(File::new(""), &|_| None, 0);
-    Section::read(&context, "", (document.get_ref(), 0..0), &[], super::super::document);
+    Section::read(&context, "", (document.get_ref(), 0..0), super::super::document);
     let mut news = false;
     for (span, note) in context.notes() {
         if let Some(path) = sketch.places.get(&(span.start, span.end)) {

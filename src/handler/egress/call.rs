@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HOST, HeaderName, TE, TRAILER, USER_AGENT};
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as Code, ForbiddenHeaderFilter, RequestOptions, WasiBody,
     WasiHttpHooks,
@@ -14,7 +13,7 @@ use wasmtime_wasi_http::{
 
 use super::client::{Client, Times, drain};
 use super::failure::Failure;
-use super::target::Target;
+use super::target::{Target, path};
 use super::{body, denied, secrets};
 use crate::handler::log::{Level, Log};
 
@@ -49,7 +48,7 @@ impl Outgoing {
     /// Where a request goes, and its head as it is sent.
     fn prepare(&mut self, head: Parts) -> Result<(Arc<Client>, Target, Parts), Code> {
         let Some(client) = self.client.clone() else { return Err(Code::HttpRequestDenied) };
-        let (handler, reach) = (&*client.handler, &client.reach);
+        let (handler, reach) = (&*client.owner, &client.reach);
         let Some(target) = Target::of(&head.uri) else {
             return Err(self.refused("a request whose URL is none", Code::HttpRequestUriInvalid));
         };
@@ -144,17 +143,6 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-/// What a request line says of a URL.
-fn path(url: &Uri) -> Uri {
-    let text = url.path_and_query().map_or("", PathAndQuery::as_str);
-    let path = match text.starts_with('/') {
-        true => text.parse::<PathAndQuery>(),
-        // Only a query, or nothing.
-        false => format!("/{text}").parse(),
-    };
-    path.map(Uri::from).unwrap_or_default()
-}
-
 /// Whether a field is the connection's, and not a guest's.
 fn is_forbidden(name: &HeaderName) -> bool {
     DEFAULT_FORBIDDEN_HEADERS.contains(name) || [TE, TRAILER].contains(name)
@@ -175,7 +163,7 @@ async fn send(
         Err(failure) => {
             let what = match &failure {
                 Failure::NotPublic(refused) => {
-                    denied::address(&client.handler, &client.reach, &target, *refused)
+                    denied::address(&client.owner, &client.reach, &target, *refused)
                 }
                 Failure::Own => denied::own(&target),
                 other => format!("{target}: {other}"),
@@ -183,28 +171,5 @@ async fn send(
             log.line(Level::Warn, &what);
             Err(failure.code())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_line_has_a_path() {
-        for (url, expected) in [
-            ("https://a.dev", "/"),
-            ("https://a.dev/", "/"),
-            ("https://a.dev?b=c", "/?b=c"),
-            ("https://a.dev/v1?b=c", "/v1?b=c"),
-            ("https://a.dev//b.dev", "//b.dev"),
-        ] {
-            assert_eq!(path(&url.parse().unwrap()).to_string(), expected, "{url}");
-        }
-        let built = |path: &'static str| {
-            let url = Uri::builder().scheme("https").authority("a.dev").path_and_query(path);
-            super::path(&url.build().unwrap()).to_string()
-        };
-        assert_eq!([built(""), built("?b=c")], ["/", "/?b=c"]);
     }
 }

@@ -3,26 +3,31 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use http::{Request, Response};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
-use super::body;
 use super::failure::Failure;
 use super::outside::Outside;
 use super::pool::{Connection, IDLE_TIME, Pool};
 use super::reach::Reach;
 use super::secrets::Placed;
-use super::target::Target;
+use super::target::{Target, path};
+use super::{body, denied};
 use crate::dial::Names;
 
 /// How long connecting may take: resolving, TCP and TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// How long an exchange may take, from connecting to the last byte.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How long an exchange of a handler's may take, from connecting to the last byte.
 const TOTAL_TIME: Duration = Duration::from_secs(30);
 
 /// Connections of one handler, those included that wait for a request.
@@ -30,8 +35,8 @@ pub const CONNECTIONS: usize = 64;
 
 /// What one handler may reach, and how.
 pub struct Client {
-    /// The handler's name.
-    pub handler: Arc<str>,
+    /// The name of the handler, or of the route whose events are forwarded.
+    pub owner: Arc<str>,
     /// What it may reach.
     pub reach: Reach,
     /// Its secrets.
@@ -49,9 +54,16 @@ pub struct Times {
     connect: Duration,
     first: Duration,
     between: Duration,
+    total: Duration,
 }
 
+/// The body of a response.
+pub type Received = WasiBody;
+
 impl Times {
+    /// The route's own `timeout` ends it.
+    const FORWARD: Self = Self { connect: CONNECT_TIME, first: DAY, between: DAY, total: DAY };
+
     /// As a guest asks for them.
     pub fn asked(options: Option<RequestOptions>) -> Self {
         let asked = options.unwrap_or_default();
@@ -61,6 +73,7 @@ impl Times {
             connect: within(asked.connect_timeout, CONNECT_TIME),
             first: within(asked.first_byte_timeout, TOTAL_TIME),
             between: within(asked.between_bytes_timeout, TOTAL_TIME),
+            total: TOTAL_TIME,
         }
     }
 }
@@ -68,14 +81,51 @@ impl Times {
 impl Client {
     /// For a handler with these grants and secrets.
     pub fn new(
-        handler: Arc<str>,
+        owner: Arc<str>,
         reach: Reach,
         secrets: Vec<Placed>,
         outside: Arc<Outside>,
     ) -> Arc<Self> {
         let (names, pool) = (outside.names(), Pool::default());
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
-        Arc::new(Self { handler, reach, secrets, outside, names, pool, connections })
+        Arc::new(Self { owner, reach, secrets, outside, names, pool, connections })
+    }
+
+    /// For forwarding the events of that route, also to addresses in these ranges.
+    pub fn forwarding(route: Arc<str>, private: Vec<IpNet>, outside: Arc<Outside>) -> Arc<Self> {
+        Self::new(route, Reach { private, ..Reach::default() }, Vec::new(), outside)
+    }
+
+    /// Posts a body to where a route forwards it, and gives the response as soon as its head is
+    /// there.
+    ///
+    /// # Errors
+    /// There is none, for this reason.
+    pub async fn post(
+        self: Arc<Self>,
+        url: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Received>, String> {
+        let Some(target) = Target::of(url) else { return Err(format!("{url} names no host")) };
+        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = path(url);
+        *request.headers_mut() = headers;
+        // A host is ASCII.
+        if let Ok(host) = HeaderValue::try_from(target.authority()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        self.clone().send(target.clone(), request, Times::FORWARD).await.map_err(|failure| {
+            match failure {
+                Failure::NotPublic(refused) => {
+                    denied::forward(&self.owner, &self.reach, &target, refused)
+                }
+                Failure::Own => denied::own(&target),
+                other => format!("{target}: {other}"),
+            }
+        })
     }
 
     /// Sends a request, on the thread for that, and gives the response as soon as its head is
@@ -107,7 +157,7 @@ impl Client {
         request: Request<WasiBody>,
         times: Times,
     ) -> Result<Response<WasiBody>, Failure> {
-        let until = Instant::now() + TOTAL_TIME;
+        let until = Instant::now() + times.total;
         let (response, connection) = self.respond(&target, request, times, until).await?;
         self.keep(target, connection);
         Ok(response.map(|incoming| body::response(incoming, until, times.between)))
@@ -206,7 +256,8 @@ mod tests {
                 between_bytes_timeout: time,
             }))
         };
-        let times = |connect, total| Times { connect, first: total, between: total };
+        let times =
+            |connect, most| Times { connect, first: most, between: most, total: TOTAL_TIME };
         let most = times(CONNECT_TIME, TOTAL_TIME);
         assert_eq!(Times::asked(None), most);
         assert_eq!(asked(None), most);

@@ -25,14 +25,25 @@ pub fn calls(handler: &str, reach: &Reach) -> String {
 
 /// A request to an address that is not public.
 pub fn address(handler: &str, reach: &Reach, target: &Target, refused: NotPublic) -> String {
+    let grant = grant(&["handlers", handler], &private(reach, refused));
+    format!("not granted: {target} has no public address ({refused}); {grant}")
+}
+
+/// An event that is forwarded to an address that is not public.
+pub fn forward(route: &str, reach: &Reach, target: &Target, refused: NotPublic) -> String {
+    let line = private(reach, refused);
+    format!(
+        "not granted: {target} has no public address ({refused}); router.toml would grant it with \
+         {line} beside `forward` in the route `{route}`"
+    )
+}
+
+/// The line that names an address too.
+fn private(reach: &Reach, refused: NotPublic) -> String {
     let bits = if refused.address.is_ipv4() { 32 } else { 128 };
     let range = format!("{}/{bits}", refused.address);
     let all = reach.private.iter().map(ToString::to_string).chain([range]);
-    let line = format!("egress_private = {}", list(all));
-    format!(
-        "not granted: {target} has no public address ({refused}); {}",
-        grant(&["handlers", handler], &line)
-    )
+    format!("egress_private = {}", list(all))
 }
 
 /// A request to hookyard itself.

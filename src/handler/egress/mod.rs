@@ -19,7 +19,8 @@ mod target;
 mod tests;
 
 pub use self::call::Outgoing;
-pub use self::client::Client;
+pub use self::client::{Client, Received};
 pub use self::outside::Outside;
 pub use self::reach::{BadPattern, Hosts, Pattern, Reach};
 pub use self::secrets::{Secret, Use, given};
+pub use self::target::can_be_reached;

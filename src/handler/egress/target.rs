@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::Uri;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 
 use super::reach::normal;
 
@@ -75,6 +75,22 @@ impl Target {
     }
 }
 
+/// Whether a URL leads anywhere.
+pub fn can_be_reached(url: &Uri) -> bool {
+    Target::of(url).is_some()
+}
+
+/// What a request line says of a URL.
+pub fn path(url: &Uri) -> Uri {
+    let text = url.path_and_query().map_or("", PathAndQuery::as_str);
+    let path = match text.starts_with('/') {
+        true => text.parse::<PathAndQuery>(),
+        // Only a query, or nothing.
+        false => format!("/{text}").parse(),
+    };
+    path.map(Uri::from).unwrap_or_default()
+}
+
 fn port(authority: &Authority, scheme: Scheme) -> Option<u16> {
     match authority.as_str().get(authority.host().len()..)? {
         "" => Some(scheme.port()),
@@ -112,5 +128,23 @@ mod tests {
             let target = url.parse().ok().and_then(|url| Target::of(&url));
             assert_eq!(target.map(|target| target.to_string()).as_deref(), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_request_line_has_a_path() {
+        for (url, expected) in [
+            ("https://a.dev", "/"),
+            ("https://a.dev/", "/"),
+            ("https://a.dev?b=c", "/?b=c"),
+            ("https://a.dev/v1?b=c", "/v1?b=c"),
+            ("https://a.dev//b.dev", "//b.dev"),
+        ] {
+            assert_eq!(path(&url.parse().unwrap()).to_string(), expected, "{url}");
+        }
+        let built = |path: &'static str| {
+            let url = Uri::builder().scheme("https").authority("a.dev").path_and_query(path);
+            super::path(&url.build().unwrap()).to_string()
+        };
+        assert_eq!([built(""), built("?b=c")], ["/", "/?b=c"]);
     }
 }

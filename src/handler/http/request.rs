@@ -40,7 +40,8 @@ fn target(event: &Event) -> Uri {
     target.parse().unwrap_or(Uri::from_static("/"))
 }
 
-fn headers(call: Call<'_>) -> HeaderMap {
+/// The event's own headers, with what is known of it.
+pub fn headers(call: Call<'_>) -> HeaderMap {
     let event = call.event;
     let mut headers = HeaderMap::new();
     for (name, value) in event.headers().iter().filter(|(name, _)| !name.starts_with(OWN)) {
@@ -52,6 +53,13 @@ fn headers(call: Call<'_>) -> HeaderMap {
     // A chunked body has come to its length.
     headers.insert(CONTENT_LENGTH, event.body().len().into());
     headers.entry(HOST).or_insert(HOST_UNKNOWN);
+    add_facts(&mut headers, call);
+    headers
+}
+
+/// Adds what is known of the event.
+pub fn add_facts(headers: &mut HeaderMap, call: Call<'_>) {
+    let event = call.event;
     for (name, fact) in [
         ("hookyard-event-id", fact(call.id)),
         ("hookyard-source", fact(event.source())),
@@ -62,7 +70,6 @@ fn headers(call: Call<'_>) -> HeaderMap {
     ] {
         headers.insert(HeaderName::from_static(name), fact);
     }
-    headers
 }
 
 /// An event type is whatever the sender says, also what a header cannot hold as it is.

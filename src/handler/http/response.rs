@@ -91,7 +91,7 @@ fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 }
 
 /// How long a response asks to wait: in seconds, or until a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
