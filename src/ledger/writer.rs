@@ -68,7 +68,7 @@ pub struct Writer {
     seen: Arc<Mutex<Seen>>,
     pub(super) routes: Routes,
     pub(super) leases: Leases,
-    to_dispatch: Sender<Lease>,
+    pub(super) to_dispatch: Sender<Lease>,
     /// What is leased, and not handed over yet.
     pub(super) leased: Vec<Lease>,
     done: i64,
@@ -348,15 +348,6 @@ impl Writer {
         self.metrics.events_removed.inc_by(removed.events);
         self.metrics.ledger_bytes.set(i64::try_from(removed.used).unwrap_or(i64::MAX));
         self.sweeper.remove(removed.files);
-    }
-
-    /// Hands over what is leased: all at once, and after the answers, since every thread that is
-    /// woken takes this one's place on a busy machine.
-    fn send_out(&mut self) {
-        for lease in self.leased.drain(..) {
-            // Refused only when dispatch has ended; then nobody waits for it.
-            let _ended = self.to_dispatch.try_send(lease);
-        }
     }
 
     /// A lease has come to its end, or goes back to whoever had it.
