@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use super::body::Packed;
 use super::leases::{Handover, Wanted};
 use super::queue::{self, Row};
+use super::routes::Moved;
 use super::writer::Writer;
 use super::{Append, Lease};
 use crate::event::{Event, EventId};
@@ -13,9 +15,19 @@ use crate::event::{Event, EventId};
 const READ_AGAIN: u64 = 100;
 
 impl Writer {
+    /// A new event is durable: its body's file is its own, and its deliveries are leased.
+    pub(super) fn stored(&mut self, append: &mut Append, moved: &mut Moved) {
+        if let Packed::Spooled(file) = &mut append.body {
+            file.leave();
+        }
+        self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
+        let due = moved.fresh.remove(&append.id.seq()).unwrap_or_default();
+        self.hand_over_fresh(append, &due);
+    }
+
     /// An event's deliveries that are due go straight to their attempts, event and all, where
     /// there is room for them.
-    pub(super) fn hand_over_fresh(&mut self, append: &Append, due: &[Row]) {
+    fn hand_over_fresh(&mut self, append: &Append, due: &[Row]) {
         for row in due {
             let event = match self.leases.fresh(row.route, row.delivery, append.held()) {
                 Handover::WithEvent => Some((append.id, append.event.clone())),

@@ -13,7 +13,6 @@ use async_channel::Sender;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::body::Packed;
 use super::dedupe::Seen;
 use super::disk::Disk;
 use super::effects::Ended;
@@ -68,7 +67,7 @@ pub struct Writer {
     space: Space,
     removal: Removal,
     pub(super) stamps: Stamps,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
     pub(super) routes: Routes,
     pub(super) leases: Leases,
@@ -389,16 +388,6 @@ impl Writer {
         for mut event in effects.into_iter().flat_map(|staged| staged.emitted) {
             self.stored(&mut event, moved);
         }
-    }
-
-    /// A new event is durable: its body's file is its own, and its deliveries are leased.
-    fn stored(&mut self, append: &mut Append, moved: &mut Moved) {
-        if let Packed::Spooled(file) = &mut append.body {
-            file.leave();
-        }
-        self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
-        let due = moved.fresh.remove(&append.id.seq()).unwrap_or_default();
-        self.hand_over_fresh(append, &due);
     }
 
     fn show(&self) {
