@@ -5,7 +5,7 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::order::Order;
@@ -81,22 +81,26 @@ impl Seen {
         Self { window: millis(window), most, ids: HashMap::default(), order: VecDeque::new() }
     }
 
-    /// Reads back the ids of the window from the ledger with that tag, oldest first, as many as
-    /// memory allows.
+    /// Reads back the ids of the window from the ledger with that tag, newest first, as many as
+    /// memory allows: there may be a million, and a start must not wait for them to be sorted.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn read_back(&mut self, db: &Connection, tag: u32) -> rusqlite::Result<()> {
         let now = wall_ms();
         let since = now.saturating_sub(self.window);
-        let sql = "SELECT seq, received_at, hash
-            FROM (SELECT * FROM dedupe ORDER BY seq DESC LIMIT ?) WHERE received_at>=? ORDER BY seq";
-        let mut select = db.prepare(sql)?;
-        let mut rows = select.query(params![self.most, since])?;
+        let mut select =
+            db.prepare("SELECT seq, received_at, hash FROM dedupe ORDER BY seq DESC LIMIT ?")?;
+        let mut rows = select.query([self.most])?;
         while let Some(row) = rows.next()? {
             let (seq, at) = (row.get(0)?, row.get(1)?);
-            let id = EventId::new(at, tag, seq);
-            self.insert(Sameness::from_bytes(row.get(2)?), id, at.min(now));
+            let Sameness(hash) = Sameness::from_bytes(row.get(2)?);
+            if at >= since
+                && let Entry::Vacant(vacant) = self.ids.entry(hash)
+            {
+                vacant.insert(EventId::new(at, tag, seq));
+                self.order.push_front((at.min(now), hash));
+            }
         }
         Ok(())
     }
@@ -217,6 +221,25 @@ mod tests {
         let known: Vec<_> = (1..=3).map(|n| seen.first(same(n), 10_000)).collect();
         assert_eq!(known, [None, Some(id(2)), Some(id(3))]);
         assert_eq!(seen.horizon(10_000), 8);
+    }
+
+    #[test]
+    fn as_many_of_the_newest_are_read_back_as_memory_allows() {
+        let db = Connection::open_in_memory().unwrap();
+        let table = "CREATE TABLE dedupe(seq INTEGER PRIMARY KEY, received_at INTEGER, hash BLOB)";
+        db.execute_batch(table).unwrap();
+        let now = wall_ms();
+        // The first has come again, after it was forgotten.
+        for (seq, at, hash) in [(1, now, 1), (2, now, 2), (3, 0, 3), (4, now, 4), (5, now, 1)] {
+            let row = rusqlite::params![seq, at, same(hash).to_bytes()];
+            db.execute("INSERT INTO dedupe VALUES(?,?,?)", row).unwrap();
+        }
+        let mut seen = Seen::new(Duration::from_secs(60), 4 * ENTRY_BYTES);
+        seen.read_back(&db, 7).unwrap();
+        assert_eq!(seen.oldest(), Some(2));
+        let known: Vec<_> = (1..=4).map(|hash| seen.first(same(hash), now)).collect();
+        let id = |seq| Some(EventId::new(now, 7, seq));
+        assert_eq!(known, [id(5), id(2), None, id(4)]);
     }
 
     #[test]

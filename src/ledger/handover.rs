@@ -1,12 +1,11 @@
 //! What is due leaves the writer: fresh deliveries from memory after their commit, others from the
 //! queue.
 
+use std::iter;
 use std::sync::Arc;
 
-use super::body::Packed;
 use super::leases::{Handover, Wanted};
 use super::queue::{self, Row};
-use super::routes::Moved;
 use super::writer::Writer;
 use super::{Append, Lease};
 use crate::event::{Event, EventId};
@@ -15,19 +14,9 @@ use crate::event::{Event, EventId};
 const READ_AGAIN: u64 = 100;
 
 impl Writer {
-    /// A new event is durable: its body's file is its own, and its deliveries are leased.
-    pub(super) fn stored(&mut self, append: &mut Append, moved: &mut Moved) {
-        if let Packed::Spooled(file) = &mut append.body {
-            file.leave();
-        }
-        self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
-        let due = moved.fresh.remove(&append.id.seq()).unwrap_or_default();
-        self.hand_over_fresh(append, &due);
-    }
-
     /// An event's deliveries that are due go straight to their attempts, event and all, where
     /// there is room for them.
-    fn hand_over_fresh(&mut self, append: &Append, due: &[Row]) {
+    pub(super) fn hand_over_fresh(&mut self, append: &Append, due: &[Row]) {
         for row in due {
             let event = match self.leases.fresh(row.route, row.delivery, append.held()) {
                 Handover::WithEvent => Some((append.id, append.event.clone())),
@@ -70,6 +59,19 @@ impl Writer {
         for row in leased {
             self.leases.queued(row.route, row.delivery);
             self.hand_over(row, None);
+        }
+    }
+
+    /// What waits for dispatch and is held now goes back to the queue.
+    pub(super) fn recall(&mut self) {
+        let waiting: Vec<Lease> = iter::from_fn(|| self.recalled.try_recv().ok()).collect();
+        for lease in waiting {
+            let Row { route, delivery, .. } = lease.row;
+            if self.routes.is_held(route) {
+                self.leases.end(route, delivery);
+            } else {
+                let _ended = self.to_dispatch.try_send(lease);
+            }
         }
     }
 

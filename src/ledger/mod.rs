@@ -33,6 +33,7 @@ mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod told;
 mod work;
 mod writer;
 
@@ -157,7 +158,8 @@ impl Ledger {
         let sweeper = Sweeper::start(&file, spool.clone()).map_err(in_folder)?;
         let in_file = |error| OpenError::File { path: file.clone(), error };
         let (writer, facts) =
-            writer::open(&file, options, stamps, metrics, to_dispatch, sweeper).map_err(in_file)?;
+            writer::open(&file, options, stamps, metrics, (to_dispatch, leases.clone()), sweeper)
+                .map_err(in_file)?;
         let view = (facts.tag, facts.out, facts.holds.clone());
         let reader = Arc::new(Reader::new(file.clone(), spool.clone(), view));
         let thread = writer.start(inbox.clone(), lock).map_err(in_folder)?;

@@ -178,6 +178,11 @@ impl Routes {
         self.all.iter().map(|(id, known)| (*id, known))
     }
 
+    /// Whether the deliveries of a route are parked.
+    pub fn is_held(&self, id: i64) -> bool {
+        self.all.get(&id).is_some_and(Known::is_held)
+    }
+
     /// The name of a route.
     pub fn name(&self, id: i64) -> Option<&Arc<str>> {
         self.all.get(&id).map(|known| &known.name)

@@ -9,25 +9,24 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::dedupe::Seen;
 use super::disk::Disk;
-use super::effects::Ended;
 use super::group::{Done, Group};
 use super::health::Health;
 use super::inbox::{Batch, Inbox};
 use super::leases::{Leases, Out};
-use super::queue::{self, Row};
-use super::retain::{Removal, Removed};
-use super::routes::{Holds, Moved, Routes, Unsettled};
+use super::queue;
+use super::retain::Removal;
+use super::routes::{Holds, Routes, Unsettled};
 use super::schema::{self, SchemaError};
 use super::space::Space;
 use super::sweep::Sweeper;
-use super::work::Effects;
-use super::{Append, AppendError, Lease, Options, Receipt, Ruling, Settle, Staged, apply, order};
+use super::told::refuse;
+use super::{AppendError, Lease, Options, Ruling, Settle, apply, order};
 use crate::clock::{Stamps, wall_ms};
 use crate::delivery::State;
 use crate::metrics::Metrics;
@@ -62,23 +61,25 @@ pub struct Facts {
 
 /// The writer, before its thread starts.
 pub struct Writer {
-    sweeper: Sweeper,
+    pub(super) sweeper: Sweeper,
     pub(super) disk: Disk,
     space: Space,
-    removal: Removal,
+    pub(super) removal: Removal,
     pub(super) stamps: Stamps,
     pub(super) metrics: Metrics,
     seen: Arc<Mutex<Seen>>,
     pub(super) routes: Routes,
     pub(super) leases: Leases,
-    pub(super) to_dispatch: Sender<Lease>,
     /// What is leased, and not handed over yet.
     pub(super) leased: Vec<Lease>,
-    done: i64,
-    dead: i64,
+    pub(super) to_dispatch: Sender<Lease>,
+    /// The other end of it.
+    pub(super) recalled: Receiver<Lease>,
+    pub(super) done: i64,
+    pub(super) dead: i64,
     holds: Arc<ArcSwap<Holds>>,
     /// Routes that keep no order any more; some of their deliveries may still wait for others.
-    unordered: Vec<i64>,
+    pub(super) unordered: Vec<i64>,
     unsettled: Vec<Settle>,
     /// What logs that the queue cannot be read.
     pub(super) troubled: Seldom,
@@ -94,7 +95,7 @@ pub fn open(
     options: &Options,
     stamps: Stamps,
     metrics: &Metrics,
-    to_dispatch: Sender<Lease>,
+    (to_dispatch, recalled): (Sender<Lease>, Receiver<Lease>),
     sweeper: Sweeper,
 ) -> Result<(Writer, Facts), SchemaError> {
     let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
@@ -102,6 +103,8 @@ pub fn open(
         catch_up(db, stamps.now())?;
         let tag = schema::value(db, "tag")?;
         seen.read_back(db, tag)?;
+        // What that brought into SQLite's cache is not needed again.
+        db.execute_batch("PRAGMA shrink_memory")?;
         let (dedupe_key, next_seq) = (schema::value(db, "dedupe_key")?, schema::last_seq(db)? + 1);
         Ok((tag, dedupe_key, next_seq, Routes::read(db, metrics)?, apply::counts(db)?))
     })?;
@@ -119,6 +122,7 @@ pub fn open(
         seen: seen.clone(),
         leases: Leases::new(out.clone()),
         to_dispatch,
+        recalled,
         leased: Vec::new(),
         done: counts.0,
         dead: counts.1,
@@ -246,10 +250,11 @@ impl Writer {
     }
 
     /// Leases no more of routes that are held, and tells everyone which those are.
-    fn hold(&mut self) {
+    pub(super) fn hold(&mut self) {
         if self.routes.have_changed() {
             self.routes.iter().for_each(|(route, known)| self.leases.hold(route, known.is_held()));
             self.holds.store(Arc::new(self.routes.holds()));
+            self.recall();
         }
     }
 
@@ -306,90 +311,6 @@ impl Writer {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells everyone what is on disk now.
-    fn committed(&mut self, batch: Batch, done: Done) {
-        let mut moved = done.moved;
-        self.done += moved.done;
-        self.dead += moved.dead;
-        self.routes.moved(&moved);
-        self.hold();
-        for (settle, ended) in batch.settles.into_iter().zip(done.ended) {
-            self.settled(settle, ended, &mut moved);
-        }
-        if let Some(removed) = done.removed {
-            self.removed(removed);
-        }
-        moved.next.drain(..).for_each(|row| self.hand_over_next(row));
-        if let Some(route) = self.unordered.last() {
-            self.leases.behind(*route);
-        }
-        if done.released {
-            self.unordered.pop();
-        }
-        for (mut append, receipt) in batch.appends.into_iter().zip(done.receipts) {
-            if receipt.is_ok_and(|receipt| !receipt.duplicate) {
-                self.stored(&mut append, &mut moved);
-                let effects = append.settled.and_then(|settled| settled.effects);
-                self.emitted(effects, &mut moved);
-            }
-            tell(append.reply, receipt);
-        }
-        for (again, made) in batch.again.into_iter().zip(done.again) {
-            if made.is_ok() {
-                self.emitted(again.settled.effects, &mut moved);
-            }
-            let _gone = again.reply.send(made);
-        }
-        for pause in batch.pauses {
-            let _gone = pause.reply.send(Ok(()));
-        }
-        for (replay, count) in batch.replays.into_iter().zip(done.replayed) {
-            let _gone = replay.reply.send(Ok(count));
-        }
-    }
-
-    /// Old events are gone, and so are their bodies' files soon.
-    fn removed(&mut self, removed: Removed) {
-        self.removal.stepped(&removed);
-        self.metrics.events_removed.inc_by(removed.events);
-        self.metrics.ledger_bytes.set(i64::try_from(removed.used).unwrap_or(i64::MAX));
-        self.sweeper.remove(removed.files);
-    }
-
-    /// A lease has come to its end, or goes back to whoever had it.
-    fn settled(&mut self, settle: Settle, ended: Ended, moved: &mut Moved) {
-        let Settle { lease, effects, .. } = settle;
-        let Row { route, delivery, .. } = lease.row;
-        let back = if ended == Ended::Outdated { Err(lease) } else { Ok(()) };
-        let is_back = back.is_err();
-        let (staged, told) = match effects {
-            Some(Effects { staged, reply }) => (Some(staged), reply.send(back).is_ok()),
-            None => (None, false),
-        };
-        if is_back && told {
-            return;
-        }
-        match ended {
-            Ended::Now => {
-                self.leases.end(route, delivery);
-                self.emitted(staged, moved);
-            }
-            Ended::Before => {}
-            // Nobody makes the attempt again: the delivery waits in the queue.
-            Ended::Outdated => {
-                self.leases.end(route, delivery);
-                self.leases.behind(route);
-            }
-        }
-    }
-
-    /// The events that an attempt emitted are durable.
-    fn emitted(&mut self, effects: Option<Staged>, moved: &mut Moved) {
-        for mut event in effects.into_iter().flat_map(|staged| staged.emitted) {
-            self.stored(&mut event, moved);
-        }
-    }
-
     fn show(&self) {
         let (mut pending, mut parked) = (0, 0);
         for (route, known) in self.routes.iter() {
@@ -408,23 +329,6 @@ impl Writer {
         }
         let horizon = self.seen().horizon(wall_ms());
         self.metrics.dedupe_horizon.set(i64::try_from(horizon).unwrap_or(i64::MAX));
-    }
-}
-
-/// Tells whoever waits for an event.
-fn tell(
-    reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
-    receipt: Result<Receipt, AppendError>,
-) {
-    if let Some(reply) = reply {
-        let _gone = reply.send(receipt);
-    }
-}
-
-/// Tells senders that their events are not stored.
-fn refuse(appends: impl Iterator<Item = Append>) {
-    for append in appends {
-        tell(append.reply, Err(AppendError::Unavailable));
     }
 }
 

@@ -125,3 +125,17 @@ async fn a_route_that_is_held_and_new_is_never_leased() {
     assert!(store.leases.is_empty());
     assert_eq!(store.metrics.deliveries.with_label_values(&["leased"]).get(), 0);
 }
+
+#[tokio::test]
+async fn what_was_leased_at_the_start_is_parked_when_its_route_turns_out_to_be_held() {
+    let store = Store::new();
+    for route in ["r", "other", "r"] {
+        store.append("x", None, &[route]).await.unwrap();
+    }
+    let store = store.reopen();
+    store.until("leased", 3).await;
+    store.ledger.rule(vec![rule("r", Some(MISSING)), rule("other", None)]).await;
+    assert_eq!(&*store.leases.try_recv().unwrap().route, "other");
+    assert!(store.leases.is_empty());
+    store.until("parked", 2).await;
+}

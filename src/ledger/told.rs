@@ -1,0 +1,127 @@
+//! What follows a commit: whoever waits for it is told, leases end, and others begin.
+
+use tokio::sync::oneshot;
+
+use super::body::Packed;
+use super::effects::Ended;
+use super::group::Done;
+use super::inbox::Batch;
+use super::queue::Row;
+use super::retain::Removed;
+use super::routes::Moved;
+use super::work::Effects;
+use super::writer::Writer;
+use super::{Append, AppendError, Receipt, Settle, Staged};
+
+impl Writer {
+    /// Tells everyone what is on disk now.
+    pub(super) fn committed(&mut self, batch: Batch, done: Done) {
+        let mut moved = done.moved;
+        self.done += moved.done;
+        self.dead += moved.dead;
+        self.routes.moved(&moved);
+        self.hold();
+        for (settle, ended) in batch.settles.into_iter().zip(done.ended) {
+            self.settled(settle, ended, &mut moved);
+        }
+        if let Some(removed) = done.removed {
+            self.removed(removed);
+        }
+        moved.next.drain(..).for_each(|row| self.hand_over_next(row));
+        if let Some(route) = self.unordered.last() {
+            self.leases.behind(*route);
+        }
+        if done.released {
+            self.unordered.pop();
+        }
+        for (mut append, receipt) in batch.appends.into_iter().zip(done.receipts) {
+            if receipt.is_ok_and(|receipt| !receipt.duplicate) {
+                self.stored(&mut append, &mut moved);
+                let effects = append.settled.and_then(|settled| settled.effects);
+                self.emitted(effects, &mut moved);
+            }
+            tell(append.reply, receipt);
+        }
+        for (again, made) in batch.again.into_iter().zip(done.again) {
+            if made.is_ok() {
+                self.emitted(again.settled.effects, &mut moved);
+            }
+            let _gone = again.reply.send(made);
+        }
+        for pause in batch.pauses {
+            let _gone = pause.reply.send(Ok(()));
+        }
+        for (replay, count) in batch.replays.into_iter().zip(done.replayed) {
+            let _gone = replay.reply.send(Ok(count));
+        }
+    }
+
+    /// Old events are gone, and so are their bodies' files soon.
+    fn removed(&mut self, removed: Removed) {
+        self.removal.stepped(&removed);
+        self.metrics.events_removed.inc_by(removed.events);
+        self.metrics.ledger_bytes.set(i64::try_from(removed.used).unwrap_or(i64::MAX));
+        self.sweeper.remove(removed.files);
+    }
+
+    /// A lease has come to its end, or goes back to whoever had it.
+    fn settled(&mut self, settle: Settle, ended: Ended, moved: &mut Moved) {
+        let Settle { lease, effects, .. } = settle;
+        let Row { route, delivery, .. } = lease.row;
+        let back = if ended == Ended::Outdated { Err(lease) } else { Ok(()) };
+        let is_back = back.is_err();
+        let (staged, told) = match effects {
+            Some(Effects { staged, reply }) => (Some(staged), reply.send(back).is_ok()),
+            None => (None, false),
+        };
+        if is_back && told {
+            return;
+        }
+        match ended {
+            Ended::Now => {
+                self.leases.end(route, delivery);
+                self.emitted(staged, moved);
+            }
+            Ended::Before => {}
+            // Nobody makes the attempt again: the delivery waits in the queue.
+            Ended::Outdated => {
+                self.leases.end(route, delivery);
+                self.leases.behind(route);
+            }
+        }
+    }
+
+    /// The events that an attempt emitted are durable.
+    fn emitted(&mut self, effects: Option<Staged>, moved: &mut Moved) {
+        for mut event in effects.into_iter().flat_map(|staged| staged.emitted) {
+            self.stored(&mut event, moved);
+        }
+    }
+
+    /// A new event is durable: its body's file is its own, and its deliveries are leased.
+    fn stored(&mut self, append: &mut Append, moved: &mut Moved) {
+        if let Packed::Spooled(file) = &mut append.body {
+            file.leave();
+        }
+        self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
+        let due = moved.fresh.remove(&append.id.seq()).unwrap_or_default();
+        self.hand_over_fresh(append, &due);
+    }
+}
+
+/// Tells whoever waits for an event.
+fn tell(
+    reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
+    receipt: Result<Receipt, AppendError>,
+) {
+    if let Some(reply) = reply {
+        let _gone = reply.send(receipt);
+    }
+}
+
+/// Tells senders that their events are not stored.
+pub fn refuse(appends: impl Iterator<Item = Append>) {
+    for append in appends {
+        tell(append.reply, Err(AppendError::Unavailable));
+    }
+}
