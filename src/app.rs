@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
 use async_channel::Receiver;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -263,10 +264,7 @@ where
     let (stop, stopped) = oneshot::channel::<()>();
     let service = move |peer: SocketAddr| {
         let (answer, peer) = (answer.clone(), peer.ip().to_canonical());
-        service_fn(move |request| {
-            let answered = answer(request, peer);
-            async move { io::Result::Ok(answered.await) }
-        })
+        service_fn(move |request| answer(request, peer).map(io::Result::Ok))
     };
     let served = async move {
         let stopped = async { drop(stopped.await) };

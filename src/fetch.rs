@@ -122,7 +122,9 @@ impl Fetcher {
             return Err(FetchError::Url(url.to_owned()));
         };
         let slow = |_| FetchError::Slow { host: host.to_owned() };
-        timeout(PATIENCE, self.exchange(&uri, host, post)).await.map_err(slow)?
+        // On the heap: every request has room for what it awaits, and hardly one fetches anything.
+        let exchange = Box::pin(self.exchange(&uri, host, post));
+        timeout(PATIENCE, exchange).await.map_err(slow)?
     }
 
     async fn exchange(

@@ -2,6 +2,7 @@
 //! comes to when it breaks.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,13 +131,16 @@ impl Handler {
         let host = Host::new(about, limits, self.config.clone(), client, staging, streams);
         let mut store = store(&self.engine, host, limits);
         let meter = store.data().cpu.clone();
-        let running = async {
-            match call {
-                Some(call) => self.abi.run(&mut store, call).await,
-                None => self.abi.instantiate(&mut store).await.map(|()| Outcome::Ack),
-            }
+        let ended = {
+            // Pinned where it is: it is large, and would be moved into each future around it.
+            let running = pin!(async {
+                match call {
+                    Some(call) => self.abi.run(&mut store, call).await,
+                    None => self.abi.instantiate(&mut store).await.map(|()| Outcome::Ack),
+                }
+            });
+            tokio::time::timeout(timeout, meter.run(running)).await
         };
-        let ended = tokio::time::timeout(timeout, meter.run(running)).await;
         let cpu = meter.total();
         let outcome = match ended {
             Err(_elapsed) => Outcome::Timeout(timeout),

@@ -20,7 +20,7 @@ const KEPT_MEMORY: usize = 128 * 1024;
 /// Likewise for tables.
 const KEPT_TABLES: usize = 16 * 1024;
 /// Likewise for the stack on which a guest runs.
-const KEPT_STACK: usize = 64 * 1024;
+const KEPT_STACK: usize = 16 * 1024;
 
 /// The sizes that a guest's own stack may have, in bytes. The engine has one size for all that it
 /// runs, so each takes an engine, and address space for a pool.

@@ -75,10 +75,18 @@ impl Writer {
         }
     }
 
-    fn hand_over(&self, row: Row, event: Option<(EventId, Arc<Event>)>) {
+    /// Hands over what is leased: all at once, and after the answers, since every thread that is
+    /// woken takes this one's place on a busy machine.
+    pub(super) fn send_out(&mut self) {
+        for lease in self.leased.drain(..) {
+            // Refused only when dispatch has ended; then nobody waits for it.
+            let _ended = self.to_dispatch.try_send(lease);
+        }
+    }
+
+    fn hand_over(&mut self, row: Row, event: Option<(EventId, Arc<Event>)>) {
         // Every route of the queue is known.
         let Some(route) = self.routes.name(row.route).cloned() else { return };
-        // Refused only when dispatch has ended; then nobody waits for it.
-        let _ended = self.to_dispatch.try_send(Lease { row, route, event });
+        self.leased.push(Lease { row, route, event });
     }
 }

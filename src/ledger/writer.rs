@@ -70,6 +70,8 @@ pub struct Writer {
     seen: Arc<Mutex<Seen>>,
     pub(super) routes: Routes,
     pub(super) leases: Leases,
+    /// What is leased, and not handed over yet.
+    pub(super) leased: Vec<Lease>,
     pub(super) to_dispatch: Sender<Lease>,
     /// The other end of it.
     pub(super) recalled: Receiver<Lease>,
@@ -121,6 +123,7 @@ pub fn open(
         leases: Leases::new(out.clone()),
         to_dispatch,
         recalled,
+        leased: Vec::new(),
         done: counts.0,
         dead: counts.1,
         holds: Arc::clone(&holds),
@@ -179,11 +182,13 @@ impl Writer {
             refuse(batch.appends.drain(..));
         }
         self.commit(batch);
+        self.send_out();
         // Those who wait have their answer: a checkpoint takes a while.
         if let Err(error) = self.disk.checkpoint() {
             self.failed(&error.into());
         }
         self.lease_from_queue();
+        self.send_out();
         self.show();
         for reply in ruled {
             let _gone = reply.send(());

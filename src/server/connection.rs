@@ -1,12 +1,13 @@
 //! One connection, from its handshake to its end.
 
 use std::error::Error;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::future::Either;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
@@ -127,28 +128,25 @@ fn answer<S, B>(
     running: Running,
 ) -> impl Future<Output = Result<Response<B>, S::Error>> + Send + 'static + use<S, B>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     B: Default + Send + 'static,
 {
     let http1 = request.version() < Version::HTTP_2;
-    let work = match framing::check(&request) {
-        Ok(()) => Either::Left(service.call(request)),
-        Err(status) => Either::Right(status),
+    let (work, refused) = match framing::check(&request) {
+        Ok(()) => (Either::Left(service.call(request)), false),
+        Err(status) => (Either::Right(ready(refusal(status)).map(Ok)), true),
     };
-    async move {
-        let (mut response, refused) = match work {
-            Either::Left(work) => (work.await?, false),
-            Either::Right(status) => (refusal(status), true),
-        };
+    // Not an async block, which would keep room for the work twice; hyper moves all of it.
+    work.map_ok(move |mut response| {
         // The rest of the body stands between us and the next request.
         if http1 && (refused || !running.received()) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
-        Ok(response)
-    }
+        response
+    })
 }
 
 fn refusal<B: Default>(status: StatusCode) -> Response<B> {

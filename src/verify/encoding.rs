@@ -38,7 +38,10 @@ impl Encoding {
 
     fn bytes(self, text: &str, trailing_bits: bool) -> Option<Vec<u8>> {
         match self {
-            Self::Hex => hex::decode(text).ok(),
+            Self::Hex => {
+                let mut bytes = vec![0; text.len() / 2];
+                hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
+            }
             Self::Base64 => base64(&STANDARD, trailing_bits).decode(text).ok(),
             Self::Base64Url => base64(&URL_SAFE, trailing_bits).decode(text).ok(),
         }
