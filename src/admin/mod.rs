@@ -34,6 +34,7 @@ use crate::verify::Spec;
 use endpoint::Endpoint;
 use guard::Denied;
 pub use guard::Guard;
+pub use query::filter;
 pub use questions::{NoAnswer, Questions};
 
 /// An answer whose body is at hand.

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::Engine;
 
@@ -258,6 +259,21 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
         found = bytes.len() as u64;
     }
     if found > limit { Err(LoadError::TooLarge { found, limit }) } else { Ok(bytes) }
+}
+
+/// The handler of that name if this were its file.
+///
+/// # Errors
+/// The file cannot be run.
+pub async fn candidate(
+    modules: &Modules<'_>,
+    name: Arc<str>,
+    file: &Path,
+    settings: Settings,
+) -> Result<Handler, LoadError> {
+    let bytes = read(file, modules.bytes)?;
+    let hash = Hash::from(Sha256::digest(&bytes));
+    make(modules, &name, &bytes, hash, settings).await
 }
 
 /// Makes a handler of a file, and tries it.

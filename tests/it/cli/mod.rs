@@ -7,6 +7,7 @@ mod help;
 mod project;
 mod replay;
 mod send;
+mod shadow;
 mod verify;
 
 use std::io::Write;
