@@ -4,6 +4,7 @@
 //! commit that it shares with the others. Readers have connections of their own.
 
 mod apply;
+pub mod backup;
 mod body;
 mod cause;
 mod dedupe;
@@ -14,6 +15,7 @@ mod folder;
 mod group;
 mod handover;
 mod health;
+mod hold;
 mod inbox;
 mod kept;
 mod leases;

@@ -1,5 +1,6 @@
 //! The command line, each verb by the program itself.
 
+mod backup;
 mod call;
 mod check;
 mod events;
