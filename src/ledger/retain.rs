@@ -5,8 +5,8 @@
 //! shrink: pages that become free are used again, so it stays as large as it was at most.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
