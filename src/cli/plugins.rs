@@ -8,7 +8,9 @@ use anyhow::{Result, anyhow};
 
 use super::answer::Failed;
 use crate::config::Plugins;
-use crate::handler::{self, Compiler, Engines, Handler, Handlers, Modules, Outside, Reach};
+use crate::handler::{
+    self, Compiler, Engines, Handler, Handlers, Modules, Outside, Reach, Settings,
+};
 
 /// Room in the engine: one attempt is made at a time.
 const INSTANCES: u32 = 1;
@@ -30,10 +32,24 @@ pub fn load(plugins: &Plugins, folder: &Path, names: BTreeSet<String>) -> Result
     })
 }
 
-/// Loads a file in the place of the handler `name`: with its settings, but without egress.
+/// Loads a file in the place of the handler `name`, with its settings but for what they reach.
 pub fn candidate(plugins: &Plugins, name: &Arc<str>, file: &Path) -> Result<Handler, Failed> {
-    let mut settings = plugins.named.get(&**name).unwrap_or(&plugins.other).clone();
-    settings.reach = Reach::default();
+    let settings = plugins.named.get(&**name).unwrap_or(&plugins.other).clone();
+    one(plugins, name, file, Settings { reach: Reach::default(), ..settings })
+}
+
+/// Loads a file as the handler `name`, whatever its selftests say.
+pub fn named(plugins: &Plugins, name: &Arc<str>, file: &Path) -> Result<Handler, Failed> {
+    let settings = plugins.named.get(&**name).unwrap_or(&plugins.other).clone();
+    one(plugins, name, file, settings)
+}
+
+fn one(
+    plugins: &Plugins,
+    name: &Arc<str>,
+    file: &Path,
+    settings: Settings,
+) -> Result<Handler, Failed> {
     let load = async |modules: &Modules<'_>| {
         handler::candidate(modules, name.clone(), file, settings).await
     };

@@ -17,6 +17,7 @@ mod limits;
 mod link;
 mod log;
 mod native;
+mod selftest;
 mod slots;
 mod state;
 mod stdio;
@@ -116,6 +117,14 @@ pub enum LoadError {
     /// It cannot be instantiated.
     #[error("it fails as soon as it is instantiated: {0}")]
     Trial(String),
+    /// It does not do what it must.
+    #[error("selftest {file}: {problem}")]
+    Selftest {
+        /// The selftest.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Its file was there, and is not any more.
     #[error(
         "its file is gone: what was loaded stays until a restart, which would park its deliveries"
@@ -261,7 +270,7 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
     if found > limit { Err(LoadError::TooLarge { found, limit }) } else { Ok(bytes) }
 }
 
-/// The handler of that name if this were its file.
+/// The handler of that name if this were its file, whatever its selftests say.
 ///
 /// # Errors
 /// The file cannot be run.

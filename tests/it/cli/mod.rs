@@ -7,6 +7,7 @@ mod events;
 mod help;
 mod project;
 mod replay;
+mod selftests;
 mod send;
 mod shadow;
 mod verify;
