@@ -30,6 +30,7 @@ mod retain;
 mod routes;
 mod schema;
 mod search;
+mod sought;
 mod space;
 mod spool;
 mod state;
