@@ -90,7 +90,16 @@ impl App {
         let key = SigningKey::own(&server.data).context("no key to sign forwarded events with")?;
         let breakers = Breakers::default();
         let parts = Parts {
-            handovers, ledger, current, slots, guard, refused, breakers, metrics, outside, key,
+            handovers,
+            ledger,
+            current,
+            slots,
+            guard,
+            refused,
+            breakers,
+            metrics,
+            outside,
+            key,
         };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();

@@ -318,7 +318,7 @@ fn order_by(route: &mut Section<'_>, mode: Mode) -> Option<Option<Pointer>> {
 }
 
 fn breaker(route: &mut Section<'_>) -> breaker::Policy {
-    route.table("breaker", &[], |breaker| {
+    route.table("breaker", |breaker| {
         let first = breaker.duration(&TRIAL);
         breaker::Policy {
             failures: NonZeroU32::new(breaker.count(&FAILURES)),

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::read::Reader;
 use super::{OutsideError, hold};
+use crate::destination;
 use crate::handover;
 
 /// Why there is no copy.
@@ -103,6 +104,10 @@ pub fn copy(data: &Path, to: &Path, least: u64) -> Result<Copied, BackupError> {
     drop(held);
     let secrets = handover::folder(data);
     copied.bytes += files(&secrets, &handover::folder(&new.path))?;
+    let key = data.join(destination::FILE);
+    if key.exists() {
+        copied.bytes += file(&key, &new.path.join(destination::FILE))?;
+    }
     sync(&new.path)?;
     fs::rename(&new.path, to).map_err(at(to))?;
     new.is_whole = true;

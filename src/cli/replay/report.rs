@@ -35,7 +35,7 @@ pub struct Found {
 pub struct Report {
     same: u64,
     different: u64,
-    /// Deliveries on routes that router.toml has no more, and events that were removed meanwhile.
+    /// Deliveries on routes that router.toml has no more or that forward, and events that were removed.
     skipped: u64,
     /// The limit left some out.
     more: bool,
@@ -94,7 +94,9 @@ impl Report {
         }
         let mut text = format!("{compared} compared: {same} as before, {different} different\n");
         if *skipped > 0 {
-            text += &format!("{skipped} left out: their routes or events are gone\n");
+            text += &format!(
+                "{skipped} left out: their events or routes are gone, or they are forwarded\n"
+            );
         }
         if self.more {
             text += "there are more: --limit\n";

@@ -22,7 +22,7 @@ use crate::event::EventId;
 use crate::handler::{Call, Handler, Settings};
 use crate::ledger::{Descent, Filter, Match, ReadError, Reader};
 use crate::outbox;
-use crate::route::{Mode, Route};
+use crate::route::{Mode, Route, To};
 
 /// How often it is told how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -120,6 +120,8 @@ impl Shadow<'_> {
     fn compare(&mut self, one: &Match, descent: &Descent) -> Result<Option<Found>, Failed> {
         let name = one.route.as_deref().unwrap_or_default();
         let Some(route) = self.routes.get(name).copied() else { return Ok(None) };
+        // What is forwarded came to what others made of it.
+        let To::Handler(handler) = &route.to else { return Ok(None) };
         let (row, event) = match self.reader.show(one.event) {
             Ok(shown) => shown,
             Err(ReadError::Missing) => return Ok(None),
@@ -133,7 +135,7 @@ impl Shadow<'_> {
             true => self.reader.sync_delivery(one.event, name).map_err(|error| anyhow!(error))?,
             false => None,
         };
-        let children = descent.get(&(one.event, route.handler.to_string()));
+        let children = descent.get(&(one.event, handler.to_string()));
         let emitted = children.into_iter().flatten().map(|seq| self.reader.emission(*seq));
         let happened = Came {
             outcome: last.map_or("none".into(), |last| last.outcome.clone().into()),
@@ -149,20 +151,25 @@ impl Shadow<'_> {
             attempt: last.map_or(1, |last| last.n),
             waits: route.mode == Mode::Sync,
         };
-        let candidate = self.call(route, call)?;
+        let candidate = self.call(handler, route.timeout, call)?;
         let (event, route) = (one.event, name.to_owned());
         let parts = between(&happened, &candidate);
         Ok(Some(Found { event, route, parts, happened, candidate }))
     }
 
-    fn call(&mut self, route: &Route, call: Call<'_>) -> Result<Came, Failed> {
+    fn call(
+        &mut self,
+        handler: &Arc<str>,
+        timeout: Duration,
+        call: Call<'_>,
+    ) -> Result<Came, Failed> {
         let state = self.reader.clone();
-        if !self.candidates.contains_key(&*route.handler) {
-            let loaded = plugins::candidate(&self.plugins, &route.handler, self.file)?;
-            self.candidates.insert(route.handler.clone(), loaded);
+        if !self.candidates.contains_key(handler) {
+            let loaded = plugins::candidate(&self.plugins, handler, self.file)?;
+            self.candidates.insert(handler.clone(), loaded);
         }
-        let candidate = self.candidates.get(&*route.handler).context("it was loaded")?;
-        let called = self.runtime.block_on(candidate.call(call, state, route.timeout));
+        let candidate = self.candidates.get(handler).context("it was loaded")?;
+        let called = self.runtime.block_on(candidate.call(call, state, timeout));
         let emitted = outbox::counting(called.effects, &called.outcome).emitted;
         Ok(Came::to(called.outcome, emitted))
     }

@@ -80,6 +80,8 @@ fn what_was_acked_before_a_backup_under_load_is_in_it_whole() {
     assert!(ran.json()["bodies"].as_u64().unwrap() >= 10, "{ran:?}");
     let mode = |name: &str| fs::metadata(yard.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("copy"), mode("copy/ledger.db")), (0o700, 0o600));
+    let key = |data: &str| fs::read(yard.path(data).join("forward.secret")).unwrap();
+    assert_eq!(key("data"), key("copy"), "receivers know it");
     assert!(!yard.path("copy.unfinished").exists());
 
     let restored = restored(&yard, "copy");

@@ -159,5 +159,5 @@ fn what_cannot_be_compared_is_told() {
     assert!(alone.out.starts_with("1 compared: 0 as before, 1 different"), "{alone:?}");
     yard.configure(&routes(&["elsewhere"], ONCE));
     let gone = yard.shadows(&wat::ack(), &[&id]);
-    assert!(gone.out.contains("1 left out: their routes or events are gone"), "{gone:?}");
+    assert!(gone.out.contains("1 left out: their events or routes are gone"), "{gone:?}");
 }
