@@ -50,16 +50,6 @@ fn signed(verifier: &Verifier) -> Request {
     request
 }
 
-fn copy(request: &Request) -> Request {
-    Request {
-        method: request.method.clone(),
-        target: request.target.clone(),
-        headers: request.headers.clone(),
-        body: request.body.clone(),
-        peer: request.peer,
-    }
-}
-
 fn presets(c: &mut Criterion) {
     let mut group = c.benchmark_group("preset");
     for name in PRESETS {
@@ -67,7 +57,7 @@ fn presets(c: &mut Criterion) {
         let request = signed(&verifier);
         group.bench_function(name, |b| {
             b.iter_batched(
-                || copy(&request),
+                || request.clone(),
                 |request| verifier.verify(black_box(request), NOW_MS).expect("verified"),
                 BatchSize::SmallInput,
             );
@@ -81,7 +71,7 @@ fn wrong_at(c: &mut Criterion) {
     let verifier = verifier("github");
     let right = signed(&verifier);
     for digit in [0, 1, 31, 62, 63] {
-        let mut request = copy(&right);
+        let mut request = right.clone();
         let name = "x-hub-signature-256";
         let mut value = request.headers[name].as_bytes().to_vec();
         let at = "sha256=".len() + digit;
@@ -89,7 +79,7 @@ fn wrong_at(c: &mut Criterion) {
         request.headers.insert(name, value.try_into().expect("a header"));
         group.bench_function(digit.to_string(), |b| {
             b.iter_batched(
-                || copy(&request),
+                || request.clone(),
                 |request| verifier.verify(black_box(request), NOW_MS).expect_err("refused"),
                 BatchSize::SmallInput,
             );

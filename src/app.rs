@@ -76,8 +76,8 @@ impl App {
         let server = config.server.clone();
         let tls =
             server.tls.as_ref().map(|tls| server::acceptor(&tls.cert, &tls.key)).transpose()?;
-        let public = listen(server.listen).await?;
-        let admin = listen(server.admin).await?;
+        let public = listen("listen", server.listen).await?;
+        let admin = listen("admin", server.admin).await?;
         let threads = server.handler_threads.map_or_else(cores, NonZeroUsize::get);
         let metrics = Metrics::new()?;
         let ledger = open(&server, &metrics).await?;
@@ -144,8 +144,10 @@ impl Side {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+/// `key` is the one of `[server]` that says where.
+async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}, as `server.{key}` says"))
 }
 
 /// What the parts share.

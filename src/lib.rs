@@ -33,6 +33,7 @@ pub mod quota;
 pub mod refused;
 pub mod reload;
 pub mod route;
+pub mod seldom;
 pub mod server;
 pub mod snapshot;
 pub mod source;

@@ -3,28 +3,27 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::clock::wall_ms;
 use crate::document::Document;
 use crate::event::{UNKNOWN, UNTYPED};
 use crate::keys::Keys;
 use crate::network::Networks;
 use crate::pointer::Pointer;
 use crate::quota::Bucket;
+use crate::seldom::Seldom;
 use crate::verify::explain::Subject;
 use crate::verify::handshake::Handshakes;
 use crate::verify::{EventId, Location, Refusal, Request, Spec, Verifier};
 
 /// An event type of more bytes than this is not taken for one.
 const TYPE_BYTES: usize = 256;
-/// Refusals of one source are not logged more often than this, in milliseconds.
-const REFUSAL_LOG_MS: u64 = 1_000;
+/// Refusals of one source are not logged more often than this.
+pub const REFUSAL_REST: Duration = Duration::from_secs(1);
 
 /// A named sender.
 #[derive(Debug)]
@@ -63,8 +62,8 @@ pub struct Source {
     pub failure_status: StatusCode,
     /// What becomes of events that no route takes.
     pub unrouted: Unrouted,
-    /// When a refusal was logged last, and how many have been since.
-    pub refusals: RefusalLog,
+    /// What logs its refusals.
+    pub refusals: Seldom,
 }
 
 /// Where an event's type stands.
@@ -108,13 +107,6 @@ pub enum Unrouted {
     Keep,
     /// It is answered and forgotten.
     Drop,
-}
-
-/// Keeps refusals from flooding the log.
-#[derive(Debug, Default)]
-pub struct RefusalLog {
-    last_ms: AtomicU64,
-    unsaid: AtomicU64,
 }
 
 impl Source {
@@ -165,16 +157,12 @@ impl Source {
         Identity::Id { id, signed: self.verifier.covers(place) }
     }
 
-    /// Logs why a request was refused, once a second at the most.
+    /// Logs why a request was refused, unless one was lately.
     pub fn tell_refusal(&self, refusal: &Refusal, peer: IpAddr) {
-        let (now, last) = (wall_ms(), self.refusals.last_ms.load(Ordering::Relaxed));
-        if now.saturating_sub(last) < REFUSAL_LOG_MS {
-            self.refusals.unsaid.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        self.refusals.last_ms.store(now, Ordering::Relaxed);
-        let unsaid = self.refusals.unsaid.swap(0, Ordering::Relaxed);
-        tracing::warn!(source = %self.name, %peer, cause = %refusal, unsaid, "a request is refused");
+        let source = &self.name;
+        self.refusals.say(|unsaid| {
+            tracing::warn!(%source, %peer, cause = %refusal, unsaid, "a request is refused");
+        });
     }
 }
 

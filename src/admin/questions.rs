@@ -49,8 +49,8 @@ impl From<ReadError> for NoAnswer {
         match error {
             ReadError::Missing => Self::new(StatusCode::NOT_FOUND, error.to_string()),
             problem => {
-                tracing::error!(%problem, "the ledger cannot be read");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the ledger cannot be read")
+                tracing::error!(%problem, "a question has no answer");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem.to_string())
             }
         }
     }

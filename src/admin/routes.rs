@@ -8,7 +8,7 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{Admin, Answer, blocking, error, json_answer};
+use super::{Admin, Answer, NoAnswer, blocking, error, json_answer};
 use crate::breaker::State;
 use crate::clock::rfc3339;
 use crate::delivery::Full;
@@ -38,7 +38,7 @@ impl Admin {
                 let items: Vec<Value> = all.into_values().collect();
                 json_answer(StatusCode::OK, &json!({ "items": items }))
             }
-            Err(problem) => unreadable(&problem),
+            Err(problem) => unreadable(problem),
         }
     }
 
@@ -59,7 +59,7 @@ impl Admin {
         blocking(move || match self.all_routes().map(|mut all| all.remove(&name)) {
             Ok(Some(route)) => json_answer(StatusCode::OK, &route),
             Ok(None) => error(StatusCode::NOT_FOUND, "there is no such route"),
-            Err(problem) => unreadable(&problem),
+            Err(problem) => unreadable(problem),
         })
         .await
     }
@@ -93,9 +93,9 @@ fn breaker(state: State) -> Value {
     }
 }
 
-fn unreadable(problem: &ReadError) -> Answer {
-    tracing::error!(%problem, "the ledger cannot be read");
-    error(StatusCode::INTERNAL_SERVER_ERROR, "the ledger cannot be read")
+fn unreadable(problem: ReadError) -> Answer {
+    let NoAnswer { status, message } = problem.into();
+    error(status, &message)
 }
 
 fn show(name: &str, row: &RouteRow, held: Option<&str>, route: Option<&Arc<Route>>) -> Value {

@@ -40,8 +40,7 @@ pub fn summary(row: &EventRow) -> Value {
 
 /// All of an event.
 pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
-    let signatures = snapshot.signature_names(event.source());
-    let is_hidden = |name: &str| signatures.contains(&name) || is_telling(name);
+    let is_hidden = hides(snapshot.signature_names(event.source()));
     let headers: Vec<(&str, Cow<'_, str>)> = event
         .headers()
         .iter()
@@ -55,7 +54,7 @@ pub fn whole(row: &EventRow, event: &Event, snapshot: &Snapshot) -> Value {
         .iter()
         .map(|(name, value)| {
             let is_query = name == "query";
-            let shown = if is_query { redacted_query(value, is_hidden) } else { value.clone() };
+            let shown = if is_query { redacted_query(value, &is_hidden) } else { value.clone() };
             (name.clone(), shown.into())
         })
         .collect();
@@ -122,7 +121,12 @@ fn decoded(name: &str) -> Cow<'_, str> {
     percent_decode_str(name).decode_utf8_lossy()
 }
 
-pub(super) fn is_telling(name: &str) -> bool {
+/// Says of a name whether its value must not be seen, where these hold signatures.
+pub(super) fn hides(signatures: Vec<&str>) -> impl Fn(&str) -> bool {
+    move |name| signatures.contains(&name) || is_telling(name)
+}
+
+fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     TELLING.iter().any(|part| name.contains(part))
 }

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::show::{REDACTED, is_telling, redacted_query};
+use super::show::{REDACTED, hides, redacted_query};
 use super::{Admin, Answer, error, json_answer};
 use crate::clock::rfc3339;
 use crate::refused::Kept;
@@ -63,8 +63,7 @@ fn shown(source: &Source) -> Value {
 
 fn told(source: &Source, kept: &Kept, others: Others<'_>) -> Value {
     let request = &kept.request;
-    let signatures: Vec<&str> = source.verifier.signature_names().collect();
-    let is_hidden = |name: &str| signatures.contains(&name) || is_telling(name);
+    let is_hidden = hides(source.verifier.signature_names().collect());
     let headers: Vec<(&str, String)> = request
         .headers
         .iter()

@@ -27,7 +27,7 @@ pub fn body(file: &Path) -> anyhow::Result<Bytes> {
     } else {
         std::fs::read(file)
     };
-    Ok(read.with_context(|| format!("cannot read the body from {}", file.display()))?.into())
+    Ok(read.with_context(|| format!("cannot read {}", file.display()))?.into())
 }
 
 /// Where somebody on this machine reaches what listens on that address.

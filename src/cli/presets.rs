@@ -1,14 +1,18 @@
 //! `hookyard presets`.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::Path;
 
-use clap::builder::PossibleValuesParser;
+use clap::Command;
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failed};
 use super::arm;
 use super::table::columns;
+use crate::config::nearest;
 use crate::config::presets::{self, Preset};
 use crate::verify::handshake::Handshake;
 use crate::verify::{EventId, Location};
@@ -30,11 +34,41 @@ pub struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
     /// Only this one.
-    #[arg(value_parser = PossibleValuesParser::new(presets::names()), hide_possible_values = true)]
-    name: Option<String>,
+    #[arg(value_parser = Known, hide_possible_values = true, value_name = "NAME")]
+    preset: Option<&'static Preset>,
     /// Print JSON: an object for a NAME, else a list of them.
     #[arg(long)]
     json: bool,
+}
+
+/// Reads a preset's name. There are too many to list those that would do.
+#[derive(Clone)]
+struct Known;
+
+impl TypedValueParser for Known {
+    type Value = &'static Preset;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let name = value.to_string_lossy();
+        let unknown = || {
+            let help = match nearest(&name, presets::names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`hookyard presets` lists them".to_owned(),
+            };
+            let message = format!("there is no preset `{name}`: {help}\n");
+            command.clone().error(ErrorKind::InvalidValue, message)
+        };
+        presets::find(&name).ok_or_else(unknown)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(presets::names().map(PossibleValue::new)))
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -51,8 +85,7 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
 }
 
 fn show(args: &Args) -> Answer {
-    let one = args.name.as_deref().and_then(presets::find);
-    match (one, args.json) {
+    match (args.preset, args.json) {
         (Some(preset), true) => Answer::json(&as_json(preset), true),
         (Some(preset), false) => Answer::good(page(preset)),
         (None, true) => Answer::json(&presets::all().map(as_json).collect(), true),

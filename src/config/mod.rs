@@ -49,6 +49,7 @@ pub use self::reading::{Plugins, Reading};
 pub use self::schema::schema;
 pub use self::scheme::Described;
 pub use self::secrets::SecretText;
+pub use self::section::nearest;
 pub use self::server::{Ceilings, Server, Tls};
 pub use self::units::duration;
 

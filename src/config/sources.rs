@@ -8,7 +8,8 @@ use http::uri::PathAndQuery;
 
 use crate::network::Networks;
 use crate::quota::Bucket;
-use crate::source::{EventType, RefusalLog, Source, Unrouted};
+use crate::seldom::Seldom;
+use crate::source::{EventType, REFUSAL_REST, Source, Unrouted};
 use crate::verify::EventId;
 
 use super::diagnostic::Diagnostic;
@@ -66,7 +67,7 @@ fn read_one(
             reply,
             failure_status: proving.failure_status?,
             unrouted: unrouted.unwrap_or(Unrouted::Keep),
-            refusals: RefusalLog::default(),
+            refusals: Seldom::new(REFUSAL_REST),
         })
     })
 }

@@ -224,10 +224,13 @@ impl Dispatch {
     /// The lease's event. A disk that gives nothing now is asked again; what it gives damaged
     /// stays so.
     async fn read(&self, lease: &Lease) -> Result<(EventId, Arc<Event>, u32), ReadError> {
+        let mut told = false;
         loop {
             match self.ledger().event(lease) {
                 Err(problem) if !problem.is_damage() => {
-                    tracing::error!(route = %lease.route, %problem, "an event is read again");
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(route = %lease.route, %problem, "an event is read again");
+                    }
                     sleep(READ_AGAIN).await;
                 }
                 read => return read,

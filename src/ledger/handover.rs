@@ -44,7 +44,8 @@ impl Writer {
             let found = match queue::due(db, route, now, out + room) {
                 Ok(found) => found,
                 Err(error) => {
-                    tracing::error!(%error, "the ledger's queue cannot be read");
+                    let say = |_| tracing::error!(%error, "the ledger's queue cannot be read");
+                    self.troubled.say(say);
                     self.leases.read(route, true, Some(now + READ_AGAIN));
                     continue;
                 }

@@ -113,39 +113,35 @@ impl Inbox {
         }
     }
 
+    fn put(&self, put: impl FnOnce(&mut Waiting)) {
+        let mut waiting = self.lock();
+        put(&mut waiting);
+        self.wake_writer(waiting);
+    }
+
     /// Puts a further attempt in; there are never more than handlers' places.
     pub fn again(&self, again: Again) {
-        let mut waiting = self.lock();
-        waiting.again.push(again);
-        self.wake_writer(waiting);
+        self.put(|waiting| waiting.again.push(again));
     }
 
     /// Asks for a route to be paused or resumed.
     pub fn pause(&self, pause: Pause) {
-        let mut waiting = self.lock();
-        waiting.pauses.push(pause);
-        self.wake_writer(waiting);
+        self.put(|waiting| waiting.pauses.push(pause));
     }
 
     /// Asks for deliveries to be made pending again.
     pub fn replay(&self, replay: Replay) {
-        let mut waiting = self.lock();
-        waiting.replays.push(replay);
-        self.wake_writer(waiting);
+        self.put(|waiting| waiting.replays.push(replay));
     }
 
     /// Takes a lease back; there are never more than were given.
     pub fn give_back(&self, lease: Lease) {
-        let mut waiting = self.lock();
-        waiting.given_back.push(lease);
-        self.wake_writer(waiting);
+        self.put(|waiting| waiting.given_back.push(lease));
     }
 
     /// Tells how routes are to be treated from now on.
     pub fn rule(&self, ruling: Ruling) {
-        let mut waiting = self.lock();
-        waiting.rulings.push(ruling);
-        self.wake_writer(waiting);
+        self.put(|waiting| waiting.rulings.push(ruling));
     }
 
     /// Takes no more events; the writer ends when it has taken the rest.

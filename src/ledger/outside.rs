@@ -40,7 +40,14 @@ pub enum OutsideError {
     Io(io::Error),
     /// SQLite says no.
     #[error("cannot read the ledger: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
+}
+
+/// It is no source of the error: SQLite's own words are in it already, and its source's are the same.
+impl From<rusqlite::Error> for OutsideError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
 }
 
 impl Reader {

@@ -10,10 +10,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ulid::Ulid;
+
+use crate::seldom::Seldom;
 
 /// The log hears no more often than this that bodies cannot be written.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -24,8 +26,7 @@ pub struct Spool {
     dir: PathBuf,
     /// Files whose events are not committed yet.
     coming: Mutex<HashSet<String>>,
-    /// When it was last told that a body cannot be written.
-    told: Mutex<Option<Instant>>,
+    troubled: Seldom,
 }
 
 /// A body's file. It is removed again unless an event comes to own it.
@@ -40,7 +41,7 @@ pub struct Spooled {
 impl Spool {
     /// In that folder, which is there.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, coming: Mutex::default(), told: Mutex::default() }
+        Self { dir, coming: Mutex::default(), troubled: Seldom::new(TELL_EVERY) }
     }
 
     /// Writes a body to a new file and waits until the disk has it.
@@ -63,11 +64,7 @@ impl Spool {
     /// Tells the log that a body cannot be written, unless it was told so lately: as many may come
     /// as senders like.
     pub fn tell(&self, error: &io::Error) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
-            *told = Some(Instant::now());
-            tracing::error!(%error, "cannot write a body");
-        }
+        self.troubled.say(|_| tracing::error!(%error, "cannot write a body"));
     }
 
     /// The body in the file of that name.

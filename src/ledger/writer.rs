@@ -32,9 +32,13 @@ use super::{Append, AppendError, Lease, Options, Receipt, Ruling, Settle, Staged
 use crate::clock::{Stamps, wall_ms};
 use crate::delivery::State;
 use crate::metrics::Metrics;
+use crate::seldom::Seldom;
 
 /// Stamps that are behind the ledger's last by less are taken as they are.
 const BEHIND: u64 = 1_000;
+
+/// The same trouble is not logged again before this.
+const LOG_REST: Duration = Duration::from_secs(10);
 
 /// What others need to know of the ledger's file.
 #[derive(Debug)]
@@ -75,6 +79,8 @@ pub struct Writer {
     /// Routes that keep no order any more; some of their deliveries may still wait for others.
     unordered: Vec<i64>,
     unsettled: Vec<Settle>,
+    /// What logs that the queue cannot be read.
+    pub(super) troubled: Seldom,
     health: Arc<Health>,
 }
 
@@ -121,6 +127,7 @@ pub fn open(
         holds: Arc::clone(&holds),
         unordered: Vec::new(),
         unsettled: Vec::new(),
+        troubled: Seldom::new(LOG_REST),
         health: health.clone(),
     };
     writer.space.look();

@@ -26,7 +26,9 @@ use prometheus::IntCounter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
+
+use crate::seldom::Seldom;
 pub use tokio_rustls::TlsAcceptor;
 
 pub use budget::{Budget, Reservation};
@@ -100,18 +102,18 @@ where
     let host = Arc::new(connection::Host::new(limits, tls));
     let (drain, draining) = watch::channel(false);
     let mut connections = JoinSet::new();
-    let (mut full, mut troubled) = (Seldom::default(), Seldom::default());
+    let (full, troubled) = (Seldom::new(LOG_REST), Seldom::new(LOG_REST));
     let mut shutdown = pin!(shutdown);
     loop {
         let (stream, peer) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &mut troubled) => accepted,
+            accepted = accept(&listener, &troubled) => accepted,
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             refused.inc();
-            full.say(|| tracing::warn!(refused = refused.get(), "too many connections"));
+            full.say(|_| tracing::warn!(refused = refused.get(), "too many connections"));
             continue;
         };
         let (host, service, mut draining) = (Arc::clone(&host), service(peer), draining.clone());
@@ -133,13 +135,13 @@ where
 }
 
 /// The next connection, however long it takes.
-async fn accept(listener: &TcpListener, troubled: &mut Seldom) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, troubled: &Seldom) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(cause) if is_of_the_peer(&cause) => {}
             Err(cause) => {
-                troubled.say(|| tracing::error!(%cause, "cannot accept connections"));
+                troubled.say(|_| tracing::error!(%cause, "cannot accept connections"));
                 sleep(ACCEPT_REST).await;
             }
         }
@@ -152,21 +154,6 @@ fn is_of_the_peer(cause: &io::Error) -> bool {
         cause.kind(),
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused
     )
-}
-
-/// Keeps a line from flooding the log.
-#[derive(Default)]
-struct Seldom {
-    last: Option<Instant>,
-}
-
-impl Seldom {
-    fn say(&mut self, log: impl FnOnce()) {
-        if self.last.is_none_or(|last| last.elapsed() >= LOG_REST) {
-            self.last = Some(Instant::now());
-            log();
-        }
-    }
 }
 
 #[cfg(test)]

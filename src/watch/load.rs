@@ -62,8 +62,10 @@ pub struct Loader {
     /// Their hashes; `None` where there is no file.
     contents: BTreeMap<PathBuf, Option<[u8; 32]>>,
     seen: Seen,
-    /// What the log says already.
-    told: BTreeSet<String>,
+    /// The warnings that the log has.
+    warned: BTreeSet<String>,
+    /// The errors that it has, and that nobody has mended yet.
+    bad: BTreeSet<String>,
 }
 
 impl Loader {
@@ -85,7 +87,8 @@ impl Loader {
             contents: contents(&files),
             seen: look(files.clone()),
             files,
-            told: BTreeSet::new(),
+            warned: BTreeSet::new(),
+            bad: BTreeSet::new(),
         }
     }
 
@@ -217,13 +220,17 @@ impl Loader {
         let open =
             open.map(|source| format!("sources.{} is unverified: anyone can send", source.name));
         let warnings: Vec<String> = warnings.iter().cloned().chain(waiting).chain(open).collect();
-        for warning in warnings.iter().filter(|line| !self.told.contains(*line)) {
+        for warning in warnings.iter().filter(|line| !self.warned.contains(*line)) {
             tracing::warn!("{warning}");
         }
-        for error in errors.iter().filter(|line| !self.told.contains(*line)) {
+        let errors: BTreeSet<String> = errors.iter().cloned().collect();
+        for error in errors.difference(&self.bad) {
             tracing::error!(error, "cannot be loaded");
         }
-        self.told = warnings.into_iter().chain(errors.iter().cloned()).collect();
+        for error in self.bad.difference(&errors) {
+            tracing::info!(error, "no longer so");
+        }
+        (self.warned, self.bad) = (warnings.into_iter().collect(), errors);
     }
 }
 

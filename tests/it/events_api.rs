@@ -46,16 +46,6 @@ fn post(yard: &Yard, source: &str, kind: &str) -> String {
     answer.to(yard).json()["id"].as_str().unwrap().to_owned()
 }
 
-/// Waits until every delivery of an event has been tried or parked.
-fn tried(yard: &Yard, id: &str) -> Value {
-    wait("the first attempts", || {
-        let event = yard.event(id);
-        let mut deliveries = event["deliveries"].as_array()?.iter();
-        let all = deliveries.all(|one| one["state"] == "parked" || one["attempts"][0].is_object());
-        all.then_some(event)
-    })
-}
-
 fn ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().unwrap_or_else(|| panic!("{page}")).iter();
     items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
@@ -73,7 +63,7 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 fn an_event_is_shown_with_its_deliveries_and_attempts() {
     let yard = yard();
     let id = post(&yard, "a", "both");
-    let event = tried(&yard, &id);
+    let event = yard.tried(&id);
     let whole = [
         "attributes",
         "body",
@@ -120,7 +110,7 @@ fn an_event_is_shown_with_its_deliveries_and_attempts() {
 #[test]
 fn what_waits_is_shown_with_the_reason() {
     let yard = yard();
-    let later = tried(&yard, &post(&yard, "a", "later"));
+    let later = yard.tried(&post(&yard, "a", "later"));
     let delivery = &later["deliveries"][0];
     assert_eq!(delivery["state"], "pending");
     let due: jiff::Timestamp = delivery["due_at"].as_str().unwrap().parse().unwrap();
@@ -161,7 +151,7 @@ fn filters_let_through_what_they_say() {
         ("b", "nobody"),
     ];
     let all: Vec<String> = sent.map(|(source, kind)| post(&yard, source, kind)).into();
-    all.iter().for_each(|id| drop(tried(&yard, id)));
+    all.iter().for_each(|id| drop(yard.tried(id)));
     for (query, expected) in [
         ("", &[6, 5, 4, 3, 2, 1, 0][..]),
         ("source=b", &[6, 3, 1]),

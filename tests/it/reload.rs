@@ -116,6 +116,7 @@ fn a_bad_module_that_was_never_good_is_repaired_while_running() {
     yard.plugin("h.wat", wat::log("now"));
     yard.until(&id, "done");
     assert_eq!(yard.handler("h")["state"], "ready");
+    wait("it to be said", || yard.log().contains("no longer so").then_some(()));
 }
 
 #[test]

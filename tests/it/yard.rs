@@ -254,6 +254,16 @@ impl Yard {
         })
     }
 
+    /// Waits until every delivery of an event has been tried or parked; gives the event.
+    pub fn tried(&self, id: &str) -> Value {
+        wait("the first attempts", || {
+            let event = self.event(id);
+            let mut all = event["deliveries"].as_array()?.iter();
+            let all = all.all(|one| one["state"] == "parked" || one["attempts"][0].is_object());
+            all.then_some(event)
+        })
+    }
+
     /// One sample of the metrics, 0 when there is none.
     pub fn metric(&self, sample: &str) -> f64 {
         let page = self.ask("/metrics").body;

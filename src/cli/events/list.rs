@@ -86,6 +86,11 @@ pub struct Filter {
 const STATES: [&str; 6] = ["pending", "leased", "done", "dead", "parked", "unrouted"];
 
 impl Filter {
+    /// Whether it is about deliveries in one state.
+    pub fn has_state(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// As parameters of a query.
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let text = |name, value: &Option<String>| value.clone().map(|value| (name, value));

@@ -20,10 +20,11 @@ Examples:
   hookyard events show evt_01M8143EMWMKEWMR0000000001
   hookyard events show evt_01M8143EMWMKEWMR0000000001 --json
 
-With --json it prints {\"id\", \"source\", \"type\", \"received_at\", \"secret\", \"attributes\", \"headers\":
-[[name, value]], \"duplicates\", \"body\" or \"body_base64\", \"deliveries\": [{\"route\", \"handler\",
-\"state\", \"due_at\", \"cause\", \"attempts\": [{\"n\", \"started_at\", \"duration_ms\", \"outcome\", \"error\",
-\"handler_version\", \"logs\"}]}]}.";
+With --json it prints {\"id\", \"source\", \"type\", \"received_at\", \"verified\", \"secret\", \"attributes\",
+\"headers\": [[name, value]], \"duplicates\", \"body\" or \"body_base64\", \"deliveries\": [{\"route\",
+\"handler\", \"state\", \"due_at\", \"cause\", \"attempts\": [{\"n\", \"started_at\", \"duration_ms\",
+\"outcome\", \"error\", \"handler_version\", \"logs\"}], \"replay\": {\"at\", \"of\"}}]}; replay is null where
+there was none.";
 
 /// Show an event: headers, body, deliveries, attempts and logs.
 ///

@@ -41,7 +41,7 @@ senders send them again. With --shadow it prints {\"candidate\", \"compared\", \
 /// dead or done, and how that differs from what happened is shown. It has its handler's limits, config
 /// and state, but sends no requests, and nothing that it writes or emits is kept.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "hookyard replay [OPTIONS] <ID | FILTER...>")]
 #[command(group(clap::ArgGroup::new("which").required(true).multiple(true)
     .args(["id", "source", "kind", "route", "state", "cause", "since", "until"])))]
 pub struct Args {
@@ -103,7 +103,7 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
         let counts = json!({ "matched": matched, "replayed": replayed, "skipped": skipped });
         return Ok(Answer::json(&counts, is_good));
     }
-    Ok(Answer::new(shown(&counts, args.dry_run), is_good))
+    Ok(Answer::new(shown(&counts, args), is_good))
 }
 
 /// What a step is asked for.
@@ -117,11 +117,12 @@ fn query(args: &Args, cursor: Option<&str>) -> String {
     query.finish()
 }
 
-fn shown(counts: &Counts, dry_run: bool) -> String {
+fn shown(counts: &Counts, args: &Args) -> String {
     let Counts { matched, replayed, skipped } = counts;
     let deliveries = |n: u64| format!("{n} {}", if n == 1 { "delivery" } else { "deliveries" });
-    let mut shown = match (dry_run, *matched) {
-        (_, 0) => "nothing matches: dead letters do, unless --state says otherwise\n".to_owned(),
+    let mut shown = match (args.dry_run, *matched) {
+        (_, 0) if args.filter.has_state() => "nothing matches\n".to_owned(),
+        (_, 0) => "no dead letter matches; --state says which others do\n".to_owned(),
         (true, matched) => format!("{} would be replayed\n", deliveries(matched)),
         (false, _) => format!("{} replayed\n", deliveries(*replayed)),
     };

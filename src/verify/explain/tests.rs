@@ -8,10 +8,11 @@ use sha2::Sha256;
 
 use super::*;
 use crate::verify::signed::{
-    Algorithm, BodyTransform, Digest, LayoutSpec, SignatureAt, SignatureSpec, SignedBody,
-    SignedSpec, TimeFormat, TimestampAt, TimestampSpec, UrlTransform,
+    Algorithm, Digest, LayoutSpec, SignatureAt, SignatureSpec, SignedSpec, TimeFormat, TimestampAt,
+    TimestampSpec,
 };
-use crate::verify::{Encoding, Givens, Scheme, SecretForm, TokenAt, TokenSpec, Window};
+use crate::verify::tests::PLAIN;
+use crate::verify::{Encoding, Givens, Scheme, TokenAt, TokenSpec, Window};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const SECRET: &str = "hush-3f9a-secret";
@@ -27,20 +28,12 @@ fn spec(prefix: &str, content: &str) -> SignedSpec {
         signed: true,
     });
     SignedSpec {
-        algorithm: Algorithm::Hmac(Digest::Sha256),
-        encoding: Encoding::Hex,
-        secret: SecretForm::VERBATIM,
         layout: LayoutSpec {
             signature: SignatureSpec::Whole { at, prefix: prefix.into(), also_prefix, separator },
             content: content.into(),
             timestamp,
         },
-        or: None,
-        header_alias: None,
-        require_headers: Vec::new(),
-        signed_body: SignedBody::Received,
-        body_transform: BodyTransform::None,
-        url_transform: UrlTransform::None,
+        ..PLAIN.clone()
     }
 }
 

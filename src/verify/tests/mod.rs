@@ -23,7 +23,7 @@ use std::sync::LazyLock;
 const NOW_MS: i64 = 1_700_000_000_000;
 
 /// `X-Sig: sha256=<hex>` over the body.
-static PLAIN: LazyLock<SignedSpec> = LazyLock::new(|| SignedSpec {
+pub(super) static PLAIN: LazyLock<SignedSpec> = LazyLock::new(|| SignedSpec {
     algorithm: Algorithm::Hmac(Digest::Sha256),
     encoding: Encoding::Hex,
     secret: SecretForm::VERBATIM,

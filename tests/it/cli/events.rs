@@ -1,5 +1,6 @@
 //! `hookyard events`: the same of a server that runs, and of a ledger that none uses.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -61,12 +62,7 @@ impl Yard {
 fn post(yard: &Yard, body: &str) -> String {
     let answer = Sending::new("/hooks/shop", body).to(yard);
     let id = answer.json()["id"].as_str().unwrap().to_owned();
-    wait("the first attempts", || {
-        let event = yard.event(&id);
-        let mut deliveries = event["deliveries"].as_array()?.iter();
-        let all = deliveries.all(|one| one["state"] == "parked" || one["attempts"][0].is_object());
-        all.then_some(())
-    });
+    yard.tried(&id);
     id
 }
 
@@ -149,6 +145,16 @@ fn where_there_is_no_ledger_that_is_said() {
     let ran = Yard::new("").hookyard(&["events", "list"]);
     assert_eq!((ran.code, &*ran.out), (Some(1), ""));
     assert!(ran.err.contains("there is no ledger in data"), "{ran:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_ledger_is_said_once() {
+    let mut yard = Yard::start("", &[]);
+    yard.stop();
+    fs::write(yard.path("data/ledger.db"), "no ledger").unwrap();
+    let ran = yard.hookyard(&["events", "list"]);
+    let said = "error: cannot read the ledger: file is not a database\n";
+    assert_eq!((ran.code, &*ran.err), (Some(1), said));
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn a_wrong_command_line_exits_with_2_and_says_what_is_near() {
     let yard = Yard::new("");
     for (arguments, what) in [
         (&["chekc"][..], "'check'"),
-        (&["presets", "hotgleu"], "'hotglue'"),
+        (&["presets", "hotgleu"], "there is no preset `hotgleu`: did you mean `hotglue`?"),
+        (&["presets", "nobody-has-it"], "`hookyard presets` lists them"),
         (&["check", "--jsno"], "'--json'"),
         (&["send"], "<SOURCE>"),
         (&[], "Usage: hookyard"),

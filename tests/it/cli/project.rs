@@ -1,4 +1,4 @@
-//! The project as it is cloned: its configuration, its handlers, and what README.md does with them.
+//! The project as it is cloned: its configuration, its handlers, and what its pages do with them.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,14 @@ use serde_json::Value;
 
 use crate::yard::{Yard, wait};
 
+/// Where the project is.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// The project's router.toml on free ports, with its handlers.
 fn project() -> Yard {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let built = Command::new(root.join("plugins/build.sh")).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let yard = Yard::new("");
@@ -64,4 +69,19 @@ fn both_senders_are_served_by_the_projects_own_handlers() {
         assert_eq!(attempt["error"], "hubspot contact of c: rate limit");
         Some(())
     });
+}
+
+#[test]
+fn the_capture_in_the_docs_is_explained_as_they_say() {
+    let docs = fs::read_to_string(root().join("docs/operate.md")).unwrap();
+    let verify = "\n$ hookyard verify hotglue --request captured.http\n";
+    let (before, after) = docs.split_once(verify).unwrap();
+    let (_, print) = before.rsplit_once("\n$ ").unwrap();
+    let (shown, _) = after.split_once("```\n").unwrap();
+    let yard = Yard::new("");
+    fs::copy(root().join("router.toml"), yard.path("router.toml")).unwrap();
+    let printed = Command::new("sh").args(["-c", print]).current_dir(yard.folder.path()).status();
+    assert!(printed.unwrap().success());
+    let ran = yard.hookyard(&["verify", "hotglue", "--request", "captured.http"]);
+    assert_eq!((ran.code, &*ran.out), (Some(1), shown));
 }
