@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::hold;
 use super::routes::Moved;
 use super::schema::{self, ORDINAL_BITS};
+use super::{Options, hold};
 use crate::clock::millis;
 
 /// Events that one step looks at, and de-duplication entries, at the most.
@@ -103,7 +103,9 @@ pub struct Removal {
 
 impl Removal {
     /// Begins with a pass.
-    pub fn new(bodies: PathBuf, retention: Retention, dedupe_window: Duration) -> Self {
+    pub fn new(options: &Options) -> Self {
+        let Options { retention, dedupe_window, .. } = *options;
+        let bodies = options.data.join("bodies");
         let now = Instant::now();
         let (after, stuck, next_pass, next_step) = (None, false, now, now);
         Self { bodies, retention, dedupe_window, after, stuck, next_pass, next_step }
