@@ -3,6 +3,7 @@
 
 use super::Refusal;
 use super::asymmetric::NamedKey;
+use super::trace::{self, Step};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +67,27 @@ pub(super) enum Look {
     Have(Arc<[NamedKey]>),
     /// They must be fetched.
     Fetch,
+}
+
+/// Whether one of the keys that were looked up has signed.
+pub(super) fn verdict(
+    found: Result<Look, Refusal>,
+    has_signed: impl Fn(&[NamedKey]) -> bool,
+) -> Result<(), Refusal> {
+    let verdict = match found {
+        Ok(Look::Have(keys)) if has_signed(&keys) => Ok(()),
+        Ok(Look::Have(_)) => Err(Refusal::Mismatch),
+        Ok(Look::Fetch) => Err(Refusal::KeyUnavailable),
+        Err(refusal) => Err(refusal),
+    };
+    tell_verdict(&verdict);
+    verdict
+}
+
+/// Tells whether a signature is of one of the sender's keys.
+pub(super) fn tell_verdict(verdict: &Result<(), Refusal>) {
+    let found = || verdict.as_ref().map_or_else(Refusal::to_string, |()| "it is".to_owned());
+    trace::tell(|| Step::new("signature", "of one of the sender's keys", found(), verdict.is_ok()));
 }
 
 impl Store {

@@ -68,6 +68,18 @@ pub(super) fn glimpse(text: &str) -> String {
     format!("`{}…`, {letters} characters", crate::text::printable(&head))
 }
 
+/// How far a time is from another, as people say it.
+pub(super) fn away(at: i64, now: i64) -> String {
+    let seconds = now.abs_diff(at) / 1000;
+    let (amount, unit) = match seconds {
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{amount} {unit} {}", if at <= now { "ago" } else { "ahead" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +91,20 @@ mod tests {
         let ((), steps) = record(|| tell(step));
         assert_eq!(steps, [step()]);
         tell(|| panic!("nobody asks any more"));
+    }
+
+    #[test]
+    fn a_distance_in_time_is_in_words() {
+        for (at, words) in [
+            (0, "0 s ago"),
+            (-119_000, "119 s ago"),
+            (120_000, "2 min ahead"),
+            (-7_200_000, "2 h ago"),
+            (172_800_000, "2 days ahead"),
+            (i64::MIN, "106751991167 days ago"),
+        ] {
+            assert_eq!(away(at, 0), words);
+        }
     }
 
     #[test]

@@ -8,7 +8,6 @@ use super::head::Head;
 use super::jws::{self, Jws};
 use super::signed::{Keyring, Signed};
 use super::token::{Token, Tokens};
-use super::trace::{self, Step};
 use super::{Location, Refusal, Request, Scheme, Secret, SecretError, Unsignable};
 use crate::pointer::Pointer;
 use http::{HeaderMap, HeaderName};
@@ -137,6 +136,7 @@ impl Verifier {
             Bound::Signed(_, keys) => keys.secrets().collect(),
             Bound::Token(_, tokens) => tokens.secrets().collect(),
             Bound::Coded(_, secrets) => secrets.iter().collect(),
+            Bound::Jws(_, jws::Keys::Shared(_, secrets)) => secrets.iter().collect(),
             Bound::Jws(..) | Bound::Certified(_) | Bound::Unsigned => Vec::new(),
         }
     }
@@ -263,26 +263,12 @@ impl Verifier {
 
     /// Which secret matches, where one does.
     fn matching(&self, request: &Request, now_unix_ms: i64) -> Result<Option<usize>, Refusal> {
-        let of_its_keys = |verdict: &Result<Option<usize>, Refusal>| {
-            let found = verdict.as_ref().map_or_else(Refusal::to_string, |_| "it is".to_owned());
-            trace::tell(|| {
-                Step::new("signature", "of one of the sender's keys", found, verdict.is_ok())
-            });
-        };
         match &self.0 {
             Bound::Signed(signed, keys) => signed.verify(keys, request, now_unix_ms).map(Some),
             Bound::Token(token, tokens) => token.verify(tokens, request, now_unix_ms).map(Some),
-            Bound::Jws(jws, keys) => {
-                let verdict = jws.verify(keys, request, now_unix_ms);
-                of_its_keys(&verdict);
-                verdict
-            }
+            Bound::Jws(jws, keys) => jws.verify(keys, request, now_unix_ms),
             Bound::Coded(coded, secrets) => coded.verify(secrets, request, now_unix_ms).map(Some),
-            Bound::Certified(certified) => {
-                let verdict = certified.verify(request, now_unix_ms).map(|()| None);
-                of_its_keys(&verdict);
-                verdict
-            }
+            Bound::Certified(certified) => certified.verify(request, now_unix_ms).map(|()| None),
             Bound::Unsigned => Ok(None),
         }
     }

@@ -6,17 +6,24 @@ mod sns;
 mod tests;
 
 use super::asymmetric::{self, NamedKey};
-use super::fetched::{Look, Store, Want};
+use super::fetched::{self, Look, Store, Want};
 use super::head::Head;
 use super::named::named;
 use super::public_key::Signing;
+use super::trace::{self, Step, away};
 use super::with::With;
 use super::{Refusal, Request, SpecError};
+use crate::clock;
 use crate::pointer::Pointer;
+use crate::text::{head, printable};
 use http::Uri;
+use sha2::{Digest as _, Sha256};
 use std::fmt;
-use std::slice::from_ref;
+use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::TrustAnchor;
+
+/// Bytes of what a request says that are shown to people.
+const SHOWN: usize = 200;
 
 named! {
     /// Who signs that way.
@@ -109,17 +116,21 @@ impl Certified {
 
     pub(super) fn verify(&self, request: &Request, now_ms: i64) -> Result<(), Refusal> {
         let claim = self.claim(request, now_ms)?;
-        let signed = |keys: &[NamedKey]| {
+        trace::tell(|| {
+            let hash = hex::encode(Sha256::digest(&claim.content));
+            let found = format!("{} bytes, SHA-256 {hash}", claim.content.len());
+            Step::new("signed text", self.certifier.name(), found, true)
+        });
+        let found = match &self.pinned {
+            Some(key) => Ok(Look::Have(Arc::new([key.clone()]))),
+            None => {
+                let want = self.place_of(&claim.certificate)?;
+                self.store.look(&want, |_| true, now_ms)
+            }
+        };
+        fetched::verdict(found, |keys| {
             keys.iter().any(|key| key.key.has_signed(claim.signing, &claim.content, &claim.tag))
-        };
-        let is_signed = match &self.pinned {
-            Some(key) => signed(from_ref(key)),
-            None => match self.store.look(&self.place_of(&claim.certificate)?, |_| true, now_ms)? {
-                Look::Have(keys) => signed(&keys),
-                Look::Fetch => return Err(Refusal::KeyUnavailable),
-            },
-        };
-        if is_signed { Ok(()) } else { Err(Refusal::Mismatch) }
+        })
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -187,7 +198,12 @@ impl Certified {
             Certifier::AwsSns => sns::is_certificate(uri.path()),
             Certifier::Paypal => true,
         };
-        if uri.as_ref().is_some_and(is_certificate) {
+        let is_theirs = uri.as_ref().is_some_and(is_certificate);
+        trace::tell(|| {
+            let found = format!("`{}`", printable(head(url, SHOWN)));
+            Step::new("certificate", "at an https URL of the provider", found, is_theirs)
+        });
+        if is_theirs {
             Ok(Want { url: url.to_owned(), post: None })
         } else {
             Err(Refusal::WrongValue("the place of the certificate".to_owned()))
@@ -206,4 +222,22 @@ impl Certified {
         };
         (is_plain && is_allowed).then_some(uri)
     }
+}
+
+/// Refuses what was sent too long before or after now, by the time in `place`.
+fn check_time(place: &str, text: &str, tolerance_ms: u64, now_ms: i64) -> Result<(), Refusal> {
+    let at = text.parse().ok().map(jiff::Timestamp::as_millisecond);
+    let verdict = match at {
+        Some(at) if now_ms.abs_diff(at) <= tolerance_ms => Ok(()),
+        Some(_) => Err(Refusal::Stale),
+        None => Err(Refusal::MalformedTimestamp),
+    };
+    trace::tell(|| {
+        let now = clock::rfc3339(now_ms.cast_unsigned());
+        let expected = format!("within {} s of {now}", tolerance_ms / 1000);
+        let away = at.map_or("which is no time".to_owned(), |at| away(at, now_ms));
+        let found = format!("`{}`, {away}", printable(head(text, SHOWN)));
+        Step::new(format!("time in {place}"), expected, found, verdict.is_ok())
+    });
+    verdict
 }

@@ -1,10 +1,11 @@
 //! PayPal: <https://developer.paypal.com/api/rest/webhooks/rest/#link-messageverification>. What is signed is a
 //! checksum of the body, not the body.
 
-use super::Claim;
+use super::{Claim, check_time};
 use crate::verify::asymmetric::NamedKey;
 use crate::verify::head::Head;
 use crate::verify::public_key::{PublicKey, Signing};
+use crate::verify::trace::{self, Step};
 use crate::verify::{Encoding, Refusal, Request};
 use flate2::Crc;
 use http::HeaderName;
@@ -39,10 +40,7 @@ pub(super) fn claim(request: &Request, webhook_id: &str, now_ms: i64) -> Result<
         return Err(Refusal::WrongValue(format!("header {ALGORITHM}")));
     }
     let time = need(head, &TIME)?;
-    let sent: jiff::Timestamp = time.parse().map_err(|_| Refusal::MalformedTimestamp)?;
-    if now_ms.abs_diff(sent.as_millisecond()) > TOLERANCE_MS {
-        return Err(Refusal::Stale);
-    }
+    check_time(TIME.as_str(), time, TOLERANCE_MS, now_ms)?;
     let mut checksum = Crc::new();
     checksum.update(&request.body);
     Ok(Claim {
@@ -88,7 +86,12 @@ fn certified(
 
 fn signature(head: Head<'_>) -> Result<Vec<u8>, Refusal> {
     let text = head.header(&SIGNATURE)?.ok_or(Refusal::MissingSignature)?;
-    Encoding::Base64.decode(text).ok_or(Refusal::MalformedSignature)
+    let tag = Encoding::Base64.decode(text);
+    trace::tell(|| {
+        let found = trace::glimpse(text);
+        Step::new(format!("header {SIGNATURE}"), "a signature in base64", found, tag.is_some())
+    });
+    tag.ok_or(Refusal::MalformedSignature)
 }
 
 fn need<'a>(head: Head<'a>, name: &HeaderName) -> Result<&'a str, Refusal> {

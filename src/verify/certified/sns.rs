@@ -1,8 +1,10 @@
 //! Amazon SNS: <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>.
 
-use super::Claim;
+use super::{Claim, SHOWN, check_time};
 use crate::pointer::Pointer;
+use crate::text::{head, printable};
 use crate::verify::public_key::Signing;
+use crate::verify::trace::{self, Step};
 use crate::verify::{Encoding, Refusal, Request};
 use serde::Deserialize;
 
@@ -33,14 +35,15 @@ struct Message {
 /// for all.
 pub(super) fn claim(request: &Request, topics: &[String], now_ms: i64) -> Result<Claim, Refusal> {
     let message = read(request).ok_or(Refusal::UnreadableBody)?;
-    if !topics.contains(&message.topic_arn) {
+    let is_wanted = topics.contains(&message.topic_arn);
+    trace::tell(|| {
+        let found = format!("`{}`", printable(head(&message.topic_arn, SHOWN)));
+        Step::new("TopicArn in the body", topics.join(" or "), found, is_wanted)
+    });
+    if !is_wanted {
         return Err(Refusal::WrongValue("TopicArn".to_owned()));
     }
-    let sent: jiff::Timestamp =
-        message.timestamp.parse().map_err(|_| Refusal::MalformedTimestamp)?;
-    if now_ms.abs_diff(sent.as_millisecond()) > TOLERANCE_MS {
-        return Err(Refusal::Stale);
-    }
+    check_time("/Timestamp", &message.timestamp, TOLERANCE_MS, now_ms)?;
     let signing = match &*message.signature_version {
         "1" => Signing::RsaSha1,
         "2" => Signing::RsaSha256,

@@ -125,8 +125,13 @@ impl Coded {
         request: &Request,
         now_unix_ms: i64,
     ) -> Result<usize, Refusal> {
+        let claims = self.claims(request, now_unix_ms);
+        if let Err(refusal) = &claims {
+            let unmade = || Step::new("signed text", self.code.name(), refusal.to_string(), false);
+            trace::tell(unmade);
+        }
         let mut verdict = Err(Refusal::MissingSignature);
-        for claim in self.claims(request, now_unix_ms)? {
+        for claim in claims? {
             verdict = Ok(self.matching(secrets, &claim, now_unix_ms)?);
         }
         verdict
@@ -227,9 +232,16 @@ impl Code {
         for name in self.headers() {
             let Some(text) = head.header(name)? else { continue };
             found = true;
+            let before = decoded.len();
             let items = text.split(|c| several && c == ',').take(SIGNATURES);
             let bytes = items.filter_map(|item| encoding.decode(item.trim_matches([' ', '\t'])));
-            decoded.extend(bytes.filter(|bytes| bytes.len() == self.digest().length()));
+            let length = self.digest().length();
+            decoded.extend(bytes.filter(|bytes| bytes.len() == length));
+            trace::tell(|| {
+                let (form, seen) = (encoding.name(), trace::glimpse(text));
+                let expected = format!("{length} bytes in {form}");
+                Step::new(format!("header {name}"), expected, seen, decoded.len() > before)
+            });
         }
         match (found, decoded.is_empty()) {
             (false, _) => Err(Refusal::MissingSignature),

@@ -11,14 +11,16 @@ use self::claims::Rules;
 use self::spec::Kind;
 use self::token::Token;
 use super::asymmetric::{self, NamedKey};
-use super::fetched::{Look, Store, Want};
+use super::fetched::{self, Look, Store, Want};
 use super::head::Head;
 use super::mac;
 use super::public_key::Signing;
 use super::secret;
 use super::signed::Digest;
+use super::trace::{self, Step};
 use super::with::With;
 use super::{Refusal, Request, Secret, SecretError, SecretForm, SpecError, Window};
+use crate::text::printable;
 use http::HeaderName;
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
@@ -161,11 +163,9 @@ impl Jws {
             )?),
             Keys::Fetched(signing, at, store) => {
                 let want = at.want(token.key_id.as_deref())?;
-                match store.look(&want, |key| token.may_be_of(key), now_ms)? {
-                    Look::Have(keys) if token.is_signed(*signing, &keys) => None,
-                    Look::Have(_) => return Err(Refusal::Mismatch),
-                    Look::Fetch => return Err(Refusal::KeyUnavailable),
-                }
+                let found = store.look(&want, |key| token.may_be_of(key), now_ms);
+                let verdict = fetched::verdict(found, |keys| token.is_signed(*signing, keys));
+                verdict.map(|()| None)?
             }
         };
         self.rules.check(&token.payload, &request.body, now_ms)?;
@@ -188,6 +188,24 @@ impl Jws {
 
     /// The token, which says that it is signed as it must be.
     fn token<'a>(&self, head: Head<'a>) -> Result<Token<'a>, Refusal> {
+        let token = self.read(head);
+        trace::tell(|| self.step(&token));
+        token
+    }
+
+    fn step(&self, token: &Result<Token<'_>, Refusal>) -> Step {
+        let prefixes = self.prefixes.iter().filter(|prefix| !prefix.is_empty());
+        let prefixes: Vec<_> = prefixes.map(|prefix| format!("`{prefix}`, then ")).collect();
+        let expected = format!("{}a token, signed with {}", prefixes.join("or "), self.alg.name());
+        let found = match token.as_ref().map(|token| token.key_id.as_deref()) {
+            Ok(Some(id)) => format!("such a token, of the key `{}`", printable(id)),
+            Ok(None) => "such a token, of a key without a name".to_owned(),
+            Err(refusal) => refusal.to_string(),
+        };
+        Step::new(format!("header {}", self.header), expected, found, token.is_ok())
+    }
+
+    fn read<'a>(&self, head: Head<'a>) -> Result<Token<'a>, Refusal> {
         let text = head.header(&self.header)?.ok_or(Refusal::MissingSignature)?;
         let mut bare = self.prefixes.iter().filter_map(|prefix| text.strip_prefix(prefix.as_str()));
         let token = bare.find_map(Token::parse).ok_or(Refusal::MalformedSignature)?;

@@ -4,7 +4,7 @@ use super::spec::{TimeFormat, TimestampAt, TimestampSpec};
 use crate::clock;
 use crate::text::{head, printable};
 use crate::verify::place::{Facts, Place};
-use crate::verify::trace::{self, Step};
+use crate::verify::trace::{self, Step, away};
 use crate::verify::{Refusal, SpecError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -89,18 +89,6 @@ impl Timestamp {
     pub fn write(&self, now_unix_ms: i64) -> String {
         self.format.write(now_unix_ms)
     }
-}
-
-/// How far a time is from another, as people say it.
-fn away(at: i64, now: i64) -> String {
-    let seconds = now.abs_diff(at) / 1000;
-    let (amount, unit) = match seconds {
-        0..120 => (seconds, "s"),
-        120..7_200 => (seconds / 60, "min"),
-        7_200..172_800 => (seconds / 3_600, "h"),
-        _ => (seconds / 86_400, "days"),
-    };
-    format!("{amount} {unit} {}", if at <= now { "ago" } else { "ahead" })
 }
 
 impl TimeFormat {

@@ -11,6 +11,7 @@ mod rules;
 mod shapes;
 mod signed_tokens;
 mod signing;
+mod steps;
 mod tokens;
 
 use super::signed::*;
