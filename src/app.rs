@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{Admin, Guard};
+use crate::breaker::Breakers;
 use crate::config::{Config, Diagnostics, Server, presets};
 use crate::destination::SigningKey;
 use crate::dispatch::{ATTEMPTS_A_THREAD, Dispatch, Running};
@@ -88,8 +89,19 @@ impl App {
         let handovers = Arc::new(Handovers::new(&server.data));
         let current = Current::default();
         let key = SigningKey::own(&server.data).context("no key to sign forwarded events with")?;
-        let parts =
-            Parts { handovers, ledger, current, slots, guard, refused, metrics, outside, key };
+        let breakers = Breakers::default();
+        let parts = Parts {
+            handovers,
+            ledger,
+            current,
+            slots,
+            guard,
+            refused,
+            breakers,
+            metrics,
+            outside,
+            key,
+        };
         let loader = Loader::new(parts.shared(), compiler(&server, threads)?, server.clone(), read);
         let (reload, asks) = reload::channel();
         watch::start(loader, config, asks)?.await.context("the handlers cannot be loaded")?;
@@ -147,6 +159,7 @@ struct Parts {
     slots: Slots,
     guard: Arc<ArcSwap<Guard>>,
     refused: Arc<Refused>,
+    breakers: Breakers,
     metrics: Metrics,
     outside: Arc<Outside>,
     /// What forwarded events are signed with.
@@ -166,7 +179,12 @@ impl Parts {
     }
 
     fn dispatch(&self, jobs: Receiver<Job>, threads: usize) -> Result<Running> {
-        let dispatch = Dispatch { outbox: self.outbox(), current: self.current.clone(), jobs };
+        let dispatch = Dispatch {
+            outbox: self.outbox(),
+            current: self.current.clone(),
+            breakers: self.breakers.clone(),
+            jobs,
+        };
         dispatch.start(threads).context("cannot start the handlers' threads")
     }
 
@@ -206,6 +224,7 @@ impl Parts {
         let admin = Arc::new(Admin {
             guard: self.guard.clone(),
             reload,
+            breakers: self.breakers.clone(),
             handovers: self.handovers.clone(),
             ledger: self.ledger.clone(),
             current: self.current.clone(),

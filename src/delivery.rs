@@ -149,6 +149,14 @@ impl Outcome {
         }
     }
 
+    /// Whether it says that the route may not work. A rejection is about its event alone.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Ack | Self::Reply(_) | Self::Reject(_) => false,
+            Self::Retry { .. } | Self::Trap(_) | Self::Timeout(_) | Self::Limit(_) => true,
+        }
+    }
+
     /// Why the event is not handled, in words; `None` where it is.
     pub fn error(&self) -> Option<String> {
         match self {
@@ -309,6 +317,22 @@ mod tests {
         ];
         for (n, outcome, jitter, expected) in cases {
             assert_eq!(next(&POLICY, n, &outcome, 1_000, jitter), expected, "{n} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_may_not_work_when_its_attempts_break_or_want_to_be_made_again() {
+        let reply = Reply { status: 500, headers: Vec::new(), body: Vec::new() };
+        for (outcome, failed) in [
+            (Outcome::Ack, false),
+            (Outcome::Reply(reply), false),
+            (Outcome::Reject("no".into()), false),
+            (retry(None), true),
+            (Outcome::Trap("x".into()), true),
+            (Outcome::Timeout(Duration::ZERO), true),
+            (Outcome::Limit("memory".into()), true),
+        ] {
+            assert_eq!(outcome.is_failure(), failed, "{outcome:?}");
         }
     }
 

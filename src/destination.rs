@@ -25,7 +25,7 @@ const MOST: usize = 64;
 const MADE: usize = 32;
 
 /// The file of hookyard's own key, in `data`.
-const FILE: &str = "forward.secret";
+pub const FILE: &str = "forward.secret";
 
 /// Where events are forwarded to.
 #[derive(Debug, Clone)]

@@ -13,9 +13,14 @@ use thiserror::Error;
 /// The folder of these secrets, in `data`.
 const FOLDER: &str = "handed-over";
 
+/// Where these secrets are kept.
+pub fn folder(data: &Path) -> PathBuf {
+    data.join(FOLDER)
+}
+
 /// Where the secret of a source is kept.
 pub fn path(data: &Path, source: &str) -> PathBuf {
-    data.join(FOLDER).join(source)
+    folder(data).join(source)
 }
 
 /// Why a secret is not accepted.

@@ -62,6 +62,8 @@ metrics! { page:
         &["route"]);
     deliveries: IntGaugeVec =
         page.gauges("deliveries", "Deliveries in the ledger by state.", "state");
+    breaker_open: IntGaugeVec = page.gauges(
+        "breaker_open", "1: the route failed steadily, and its deliveries wait.", "route");
     backlog_events: IntGaugeVec =
         page.gauges("backlog_events", "Deliveries that are not settled, by route.", "route");
     backlog_bytes: IntGaugeVec =

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use crate::breaker;
 use crate::condition::{Condition, Facts, Failure};
 use crate::delivery::{Backlog, RetryPolicy};
 use crate::destination::Destination;
@@ -37,6 +38,8 @@ pub struct Route {
     pub order_by: Option<Pointer>,
     /// Attempts under way at once at the most; `None`: as many as it finds places for.
     pub concurrency: Option<NonZeroUsize>,
+    /// When it is left alone for a while. A sync route never is.
+    pub breaker: breaker::Policy,
     /// How much may wait to be settled.
     pub backlog: Backlog,
     /// Whether no attempts are made for now.
@@ -242,6 +245,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             order_by: None,
             concurrency: None,
+            breaker: breaker::Policy { failures: None, first: Duration::ZERO, max: Duration::ZERO },
             backlog: Backlog { events: 1, bytes: 1, full: Full::Refuse },
             paused: false,
             retry: RetryPolicy {

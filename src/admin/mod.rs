@@ -24,6 +24,7 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::breaker::Breakers;
 use crate::handover::Handovers;
 use crate::ledger::{Ledger, Problem};
 use crate::metrics::Metrics;
@@ -34,6 +35,7 @@ use crate::verify::Spec;
 use endpoint::Endpoint;
 use guard::Denied;
 pub use guard::Guard;
+pub use query::filter;
 pub use questions::{NoAnswer, Questions};
 
 /// An answer whose body is at hand.
@@ -51,6 +53,8 @@ pub struct Admin {
     pub ledger: Ledger,
     /// Sources, routes and handlers.
     pub current: Current,
+    /// How the routes are doing.
+    pub breakers: Breakers,
     /// What was refused last.
     pub refused: Arc<Refused>,
     /// The presets' schemes, by name: what a refused request may have been signed by.

@@ -9,6 +9,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{Admin, Answer, NoAnswer, blocking, error, json_answer};
+use crate::breaker::State;
+use crate::clock::rfc3339;
 use crate::delivery::Full;
 use crate::ledger::{ReadError, RouteRow};
 use crate::route::{Mode, Route};
@@ -71,10 +73,23 @@ impl Admin {
         }
         let show = |(name, row): (String, RouteRow)| {
             let held = self.ledger.held(&name);
-            let shown = show(&name, &row, held.as_deref(), snapshot.routes.get(&name));
+            let mut shown = show(&name, &row, held.as_deref(), snapshot.routes.get(&name));
+            shown["breaker"] = breaker(self.breakers.state(&name));
             (name, shown)
         };
         Ok(rows.into_iter().map(show).collect())
+    }
+}
+
+/// Whether a route that runs is left alone for a while, since it failed steadily.
+fn breaker(state: State) -> Value {
+    match state {
+        State::Closed { failures } => {
+            json!({ "state": "closed", "failures": failures, "trial_at": null })
+        }
+        State::Open { trial_at, .. } => {
+            json!({ "state": "open", "failures": null, "trial_at": rfc3339(trial_at) })
+        }
     }
 }
 

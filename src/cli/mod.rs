@@ -3,6 +3,7 @@
 mod answer;
 mod arm;
 mod ask;
+mod backup;
 mod call;
 mod capture;
 mod check;
@@ -70,6 +71,7 @@ enum Verb {
     Verify(verify::Args),
     Events(events::Args),
     Replay(replay::Args),
+    Backup(backup::Args),
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -90,6 +92,7 @@ pub fn run() -> ExitCode {
         Verb::Verify(args) => verify::run(&config, &args),
         Verb::Events(args) => events::run(&config, &args),
         Verb::Replay(args) => replay::run(&config, &args),
+        Verb::Backup(args) => backup::run(&config, &args),
         Verb::Schema(_) => Ok(schema::run()),
         Verb::Completions(args) => Ok(completions::run(Cli::command(), &args)),
         Verb::Man(args) => man::run(Cli::command(), &args).map_err(Failed::from),

@@ -1,13 +1,14 @@
 //! The tables `[[routes]]`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use globset::Glob;
 
+use crate::breaker;
 use crate::condition::{Condition, FUNCTIONS, Mistake, VARIABLES};
 use crate::delivery::{Backlog, Full, RetryPolicy};
 use crate::event::EMITTED;
@@ -36,6 +37,11 @@ const MAX: Setting<Duration> =
     Setting::new("max", Duration::from_secs(6 * 3_600), MILLISECOND, DAY.saturating_mul(30));
 /// With 0 a route takes what places it finds.
 const CONCURRENCY: Setting<u32> = Setting::new("concurrency", 0, 0, 10_000);
+/// With 0 a route is never left alone.
+const FAILURES: Setting<u32> = Setting::new("failures", 50, 0, 1_000_000);
+const TRIAL: Setting<Duration> = Setting::new("first", Duration::from_secs(5), MILLISECOND, DAY);
+const TRIAL_MAX: Setting<Duration> =
+    Setting::new("max", Duration::from_secs(300), MILLISECOND, DAY);
 const EVENTS: Setting<u32> = Setting::new("events", 1_000_000, 1, 1_000_000_000);
 const BYTES: Setting<u64> = Setting::new("bytes", 2 << 30, 1, 1 << 50);
 
@@ -98,6 +104,7 @@ impl<'a> Routes<'a> {
         let order_by = order_by(route, mode.unwrap_or(Mode::Async));
         let concurrency = NonZeroUsize::new(route.count(&CONCURRENCY) as usize);
         let backlog = backlog(route);
+        let breaker = breaker(route);
         let paused = route.optional("paused", Item::boolean).unwrap_or(false);
         let default = || Some(format!("{}/{}", sources.as_ref()?.join("+"), goal(to.as_ref()?)?));
         let name = self.name(route, default);
@@ -112,6 +119,7 @@ impl<'a> Routes<'a> {
             retry,
             order_by: order_by?,
             concurrency,
+            breaker,
             backlog,
             paused,
         })
@@ -307,6 +315,17 @@ fn order_by(route: &mut Section<'_>, mode: Mode) -> Option<Option<Pointer>> {
         return None;
     }
     item.pointer().map(Some)
+}
+
+fn breaker(route: &mut Section<'_>) -> breaker::Policy {
+    route.table("breaker", |breaker| {
+        let first = breaker.duration(&TRIAL);
+        breaker::Policy {
+            failures: NonZeroU32::new(breaker.count(&FAILURES)),
+            first,
+            max: breaker.duration(&TRIAL_MAX.at_least(first)),
+        }
+    })
 }
 
 fn backlog(route: &mut Section<'_>) -> Backlog {

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::field::display;
 
+use crate::breaker::{self, Breakers};
 use crate::clock::{millis, wall_ms};
 use crate::delivery::{self, Next, Outcome};
 use crate::effects::Effects;
@@ -43,6 +44,8 @@ pub struct Dispatch {
     pub outbox: Outbox,
     /// Routes and handlers.
     pub current: Current,
+    /// How the routes are doing.
+    pub breakers: Breakers,
     /// Attempts that a sender waits for.
     pub jobs: Receiver<Job>,
 }
@@ -87,7 +90,7 @@ impl Dispatch {
                 Some(()) = running.next() => {}
                 Some(()) = waited_for.next() => {}
                 Ok(job) = self.jobs.recv() => waited_for.push(job),
-                lease = turns.next(|route| self.most(route)), if running.len() < ATTEMPTS_A_THREAD => {
+                lease = turns.next(|route| self.most(route), || self.next_trial()), if running.len() < ATTEMPTS_A_THREAD => {
                     let route = lease.route.clone();
                     running.push(Box::pin(self.deliver(lease).map(move |()| turns.end(&route))));
                 }
@@ -105,7 +108,32 @@ impl Dispatch {
     fn most(&self, route: &str) -> usize {
         let snapshot = self.current.load();
         let most = snapshot.routes.get(route).and_then(|route| route.concurrency);
-        most.map_or(usize::MAX, NonZeroUsize::get)
+        let most = most.map_or(usize::MAX, NonZeroUsize::get);
+        most.min(self.breakers.state(route).most(self.ledger().now()))
+    }
+
+    /// How long it is until a route that failed is tried again.
+    fn next_trial(&self) -> Option<Duration> {
+        self.breakers.next_trial(self.ledger().now())
+    }
+
+    /// Takes note of how an attempt ended, for what comes after it on its route.
+    fn note(&self, route: &Route, outcome: &Outcome) {
+        let failed = outcome.is_failure();
+        let states = self.breakers.note(&route.name, &route.breaker, failed, self.ledger().now());
+        let is_open = |state| matches!(state, breaker::State::Open { .. });
+        let [was_open, is_open] = states.map(is_open);
+        if was_open == is_open {
+            return;
+        }
+        let route = &*route.name;
+        self.outbox.metrics.breaker_open.with_label_values(&[route]).set(is_open.into());
+        if is_open {
+            let cause = outcome.error();
+            tracing::warn!(route, cause, "it fails steadily: its deliveries wait");
+        } else {
+            tracing::info!(route, "it works again: its deliveries go on");
+        }
     }
 
     /// Makes an attempt, and makes it again while what it reads of its state is changed by others.
@@ -127,6 +155,7 @@ impl Dispatch {
                 Err(problem) => return self.unreadable(lease, &problem, route, target),
             };
             let (mut attempt, effects) = self.attempt(&lease, (id, &event), route, target).await;
+            self.note(route, &attempt.outcome);
             let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, &event), effects, &attempt.outcome, routes).await;
             let mut next = self.next(&lease, before, route, &attempt.outcome);

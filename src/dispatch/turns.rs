@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_channel::Receiver;
+use futures_util::future::{Either, pending};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::ledger::Lease;
 
@@ -27,8 +30,12 @@ impl Turns {
     }
 
     /// The next delivery that an attempt may be made of now. `most` says how many attempts of a
-    /// route may be under way at once.
-    pub async fn next(&self, most: impl Fn(&str) -> usize) -> Lease {
+    /// route may be under way at once, `changes` after how long it may say more of one.
+    pub async fn next(
+        &self,
+        most: impl Fn(&str) -> usize,
+        changes: impl Fn() -> Option<Duration>,
+    ) -> Lease {
         loop {
             let another = self.another.notified();
             {
@@ -44,9 +51,11 @@ impl Turns {
                     return lease;
                 }
             }
+            let change = changes().map_or(Either::Right(pending()), |at| Either::Left(sleep(at)));
             tokio::select! {
                 Ok(lease) = self.leases.recv() => self.lines().wait(lease.route.clone(), lease),
                 () = another => {}
+                () = change => {}
             }
         }
     }
@@ -265,7 +274,7 @@ mod tests {
         let (folder, (send, leases)) = (tempfile::tempdir().unwrap(), async_channel::unbounded());
         let ledger = with_leases(folder.path(), 3).await;
         let turns = Turns::new(leases, 64);
-        let next = || Box::pin(turns.next(|_| NO_LIMIT));
+        let next = || Box::pin(turns.next(|_| NO_LIMIT, || None));
         let mut waiting = [next(), next(), next()];
         for thread in &mut waiting {
             assert!(thread.now_or_never().is_none());

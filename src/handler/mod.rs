@@ -17,6 +17,7 @@ mod limits;
 mod link;
 mod log;
 mod native;
+mod selftest;
 mod slots;
 mod state;
 mod stdio;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::Engine;
 
@@ -115,6 +117,14 @@ pub enum LoadError {
     /// It cannot be instantiated.
     #[error("it fails as soon as it is instantiated: {0}")]
     Trial(String),
+    /// It does not do what it must.
+    #[error("selftest {file}: {problem}")]
+    Selftest {
+        /// The selftest.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Its file was there, and is not any more.
     #[error(
         "its file is gone: what was loaded stays until a restart, which would park its deliveries"
@@ -258,6 +268,21 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
         found = bytes.len() as u64;
     }
     if found > limit { Err(LoadError::TooLarge { found, limit }) } else { Ok(bytes) }
+}
+
+/// The handler of that name if this were its file, whatever its selftests say.
+///
+/// # Errors
+/// The file cannot be run.
+pub async fn candidate(
+    modules: &Modules<'_>,
+    name: Arc<str>,
+    file: &Path,
+    settings: Settings,
+) -> Result<Handler, LoadError> {
+    let bytes = read(file, modules.bytes)?;
+    let hash = Hash::from(Sha256::digest(&bytes));
+    make(modules, &name, &bytes, hash, settings).await
 }
 
 /// Makes a handler of a file, and tries it.

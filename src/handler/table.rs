@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 
-use super::{Compiler, Handler, Hash, LoadError, Outside, Settings, find, make, read};
+use super::{Compiler, Handler, Hash, LoadError, Outside, Settings, find, make, read, selftest};
 
 /// The handlers that routes name. A name that is not in it never had a file.
 #[derive(Default)]
@@ -136,7 +136,12 @@ async fn entry(
     if !settings.allow(&file) {
         return Some(stale(good, tried, LoadError::NotPinned(hex::encode(file)).into()));
     }
-    Some(match whole(make(modules, name, &bytes, file, settings)).await {
+    let made = async {
+        let handler = make(modules, name, &bytes, file, settings).await?;
+        selftest::pass(&handler, modules.folder).await?;
+        Ok(handler)
+    };
+    Some(match whole(made).await {
         Ok(handler) => Entry::Ready(Arc::new(handler)),
         Err(error @ LoadError::Host(_)) => stale(good, None, error.into()),
         Err(error) => stale(good, tried, error.into()),

@@ -4,15 +4,18 @@
 //! commit that it shares with the others. Readers have connections of their own.
 
 mod apply;
+pub mod backup;
 mod body;
 mod cause;
 mod dedupe;
+mod descent;
 mod disk;
 mod effects;
 mod folder;
 mod group;
 mod handover;
 mod health;
+mod hold;
 mod inbox;
 mod kept;
 mod leases;
@@ -27,6 +30,7 @@ mod retain;
 mod routes;
 mod schema;
 mod search;
+mod sought;
 mod space;
 mod spool;
 mod state;
@@ -55,8 +59,10 @@ use crate::effects::Committed;
 use crate::event::{Event, EventId};
 use crate::metrics::Metrics;
 use body::Packed;
+pub use cause::same as same_cause;
 pub use dedupe::Sameness;
 use dedupe::{SamenessKey, Seen};
+pub use descent::Descent;
 use folder::Folder;
 use health::Health;
 pub use health::Problem;

@@ -67,7 +67,19 @@ impl Reader {
             TryLockError::Error(error) => OutsideError::Io(error),
         })?;
         drop(lock);
+        Self::beside(data)
+    }
+
+    /// A reader of the ledger in the folder `data`, whoever uses it. What is out for an attempt is
+    /// pending to it.
+    ///
+    /// # Errors
+    /// See [`OutsideError`].
+    pub fn beside(data: &Path) -> Result<Self, OutsideError> {
         let file = data.join("ledger.db");
+        if !file.exists() {
+            return Err(OutsideError::Missing(data.to_owned()));
+        }
         let db = schema::open_reader(&file)?;
         let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if usize::try_from(found) != Ok(schema::VERSION) {

@@ -167,7 +167,11 @@ impl Reader {
         })
     }
 
-    fn whole(&self, db: &Connection, seq: i64) -> Result<(EventId, Arc<Event>), ReadError> {
+    pub(super) fn whole(
+        &self,
+        db: &Connection,
+        seq: i64,
+    ) -> Result<(EventId, Arc<Event>), ReadError> {
         let sql = "SELECT received_at, source, type, secret, attributes, headers, form, body
             FROM event WHERE seq=?";
         let mut select = db.prepare_cached(sql)?;

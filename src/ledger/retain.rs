@@ -4,13 +4,16 @@
 //! rule. Nothing is removed that has a delivery which is not settled. A file of SQLite's does not
 //! shrink: pages that become free are used again, so it stays as large as it was at most.
 
+use std::fs::File;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::routes::Moved;
 use super::schema::{self, ORDINAL_BITS};
+use super::{Options, hold};
 use crate::clock::millis;
 
 /// Events that one step looks at, and de-duplication entries, at the most.
@@ -79,11 +82,15 @@ pub struct Removed {
     pass: bool,
     /// Where the pass goes on; `None`: it is over.
     next: Option<i64>,
+    /// Nobody begins to copy files before the step is committed.
+    _free: Option<File>,
 }
 
 /// Where removing stands.
 #[derive(Debug)]
 pub struct Removal {
+    /// The folder of bodies, which somebody may hold.
+    bodies: PathBuf,
     retention: Retention,
     dedupe_window: Duration,
     /// The pass goes on after this number; `None`: none is under way.
@@ -96,10 +103,12 @@ pub struct Removal {
 
 impl Removal {
     /// Begins with a pass.
-    pub fn new(retention: Retention, dedupe_window: Duration) -> Self {
+    pub fn new(options: &Options) -> Self {
+        let Options { retention, dedupe_window, .. } = *options;
+        let bodies = options.data.join("bodies");
         let now = Instant::now();
         let (after, stuck, next_pass, next_step) = (None, false, now, now);
-        Self { retention, dedupe_window, after, stuck, next_pass, next_step }
+        Self { bodies, retention, dedupe_window, after, stuck, next_pass, next_step }
     }
 
     /// When to take the next step.
@@ -130,6 +139,12 @@ impl Removal {
         let after = match self.after {
             None if !is_time && !is_needed => return Ok(removed),
             after => after.unwrap_or(0),
+        };
+        // Where folders cannot be locked, there are no copies either.
+        removed._free = match hold::none(&self.bodies) {
+            Ok(None) => return Ok(removed),
+            Ok(free) => free,
+            Err(_) => None,
         };
         removed.pass = true;
         let last = self.remove_events(db, now, after, &mut removed, moved)?;

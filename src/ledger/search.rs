@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::cause;
 use super::read::{DeliveryRow, EventRow, ReadError, Reader};
 use super::schema::ORDINAL_BITS;
+use super::sought::Sought;
 use crate::delivery::State;
 use crate::event::EventId;
 
@@ -87,6 +88,7 @@ impl Reader {
         span: &Range<u64>,
         walk: &mut Walk,
     ) -> Result<(), ReadError> {
+        let Some(sought) = Sought::of(db, filter)? else { return Ok(()) };
         let mut select = db.prepare_cached(EVENTS)?;
         let mut rows = select.query(params![span.start, span.end, LOOKED_AT])?;
         while let Some(row) = rows.next()? {
@@ -95,7 +97,10 @@ impl Reader {
             walk.last = Some(event.id.seq());
             let routes: u64 = row.get(5)?;
             let may_be = filter.state != Some(None) || routes == 0;
-            if may_be && filter.lets_event_through(&event) {
+            if may_be
+                && filter.lets_event_through(&event)
+                && sought.may_be(db, event.id.seq(), routes)?
+            {
                 let event = self.fill(db, event)?;
                 walk.items
                     .extend(Some(event).filter(|event| filter.lets_deliveries_through(event)));

@@ -115,7 +115,7 @@ pub fn open(
         sweeper,
         disk,
         space: Space::new(&options.data, options.min_free, health.clone(), free),
-        removal: Removal::new(options.retention, options.dedupe_window),
+        removal: Removal::new(options),
         stamps,
         metrics: metrics.clone(),
         routes,

@@ -23,6 +23,7 @@ const FLOORS: &[(&str, i32)] = &[
     ("route", 4),
     ("effects", 3),
     ("delivery", 3),
+    ("breaker", 3),
     ("condition", 3),
     ("keys", 3),
     ("event", 2),

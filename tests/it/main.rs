@@ -2,6 +2,7 @@
 
 mod admin;
 mod bodies;
+mod breaker;
 mod cli;
 mod command_line;
 mod commands;

@@ -1,7 +1,8 @@
 //! `hookyard events list`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::EVENTS;
 use super::words::{list, text};
-use crate::cli::answer::{Answer, print_now};
+use crate::cli::answer::{Answer, print_now, say};
 use crate::cli::ask::Asked;
 use crate::cli::table::pad;
 use crate::clock::{millis, wall_ms};
@@ -18,6 +19,9 @@ use crate::config::duration;
 
 /// How often `--follow` looks.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How often it is told how far a search is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Events asked for at once while following.
 const FOLLOWED: usize = 200;
@@ -120,24 +124,30 @@ pub fn run(asked: &Asked, args: &Args, as_json: bool) -> Result<Answer> {
         return follow(asked, args, as_json);
     }
     let (mut items, mut next) = (Vec::new(), args.before.map(|place| place.to_string()));
+    let mut told = Instant::now();
     while items.len() < args.limit {
         let page = page(asked, &args.filter, args.limit - items.len(), next.as_deref())?;
-        items.extend(list(&page, "items").iter().cloned());
+        let found = list(&page, "items");
+        // A search may take long: what is found is shown at once.
+        if !as_json && !print_now(&found.iter().map(line).collect::<String>())? {
+            return Ok(Answer::good(""));
+        }
+        items.extend(found.iter().cloned());
         next = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        if next.is_none() {
-            break;
+        let Some(place) = &next else { break };
+        if stderr().is_terminal() && told.elapsed() > TELL_EVERY {
+            told = Instant::now();
+            say(&format!("{} so far, looking before {place}", items.len()));
         }
     }
     if as_json {
         return Ok(Answer::json(&json!({ "items": items, "next": next }), true));
     }
-    let mut shown: String = items.iter().map(line).collect();
-    if items.is_empty() && args.limit > 0 {
-        shown = "no events\n".to_owned();
-    } else if let Some(next) = next {
-        shown += &format!("there may be more: --before {next}\n");
-    }
-    Ok(Answer::good(shown))
+    Ok(Answer::good(match next {
+        _ if items.is_empty() && args.limit > 0 => "no events\n".to_owned(),
+        Some(next) => format!("there may be more: --before {next}\n"),
+        None => String::new(),
+    }))
 }
 
 /// One page, before the place `before`.

@@ -1,7 +1,7 @@
 //! What is removed, and what never is.
 
 use super::*;
-use crate::ledger::{ReadError, Settled, schema};
+use crate::ledger::{ReadError, Settled, hold, schema};
 
 const LARGE: usize = 300 * 1024;
 
@@ -47,6 +47,17 @@ async fn one_of_each() -> (Store, [Receipt; 4]) {
     store.until("done", 4).await;
     store.until("dead", 1).await;
     (store, [done, dead, pending, unrouted])
+}
+
+#[tokio::test]
+async fn while_somebody_copies_files_nothing_goes() {
+    let (store, _) = one_of_each().await;
+    let held = hold::all(&store.path("bodies")).unwrap();
+    let store = store.retain(NOTHING);
+    until("a look", || store.metrics.ledger_bytes.get() > 0).await;
+    assert_eq!(store.metrics.events_removed.get(), 0);
+    drop(held);
+    store.until_removed(3).await;
 }
 
 #[tokio::test]

@@ -80,6 +80,30 @@ async fn deliveries_that_are_asked_for_are_found_in_the_queue_too() {
 }
 
 #[tokio::test]
+async fn what_the_ledger_holds_nothing_of_is_told_without_looking_at_events() {
+    let store = Store::new();
+    store.append("a", None, &["r"]).await.unwrap();
+    let lease = store.lease().await;
+    let events = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i+1 FROM n WHERE i<30000)
+        INSERT INTO event SELECT i, 0, 's', 't', NULL, 0, '[]', x'', 0, x'', '' FROM n";
+    store.db().execute(events, []).unwrap();
+    let page = |state: Option<State>, route: Option<&str>| {
+        let (state, route) = (state.map(Some), route.map(str::to_owned));
+        seqs(&store, &Filter { state, route, limit: 9, ..Filter::default() })
+    };
+    let nothing = (Vec::new(), None);
+    assert_eq!(page(Some(State::Done), None), nothing);
+    assert_eq!(page(None, Some("gone")), nothing);
+    assert_eq!(page(Some(State::Pending), Some("gone")), nothing);
+    assert_eq!(page(Some(State::Pending), None).1, Some(20_001), "one is, further back");
+    store.ack(lease);
+    store.until("done", 1).await;
+    assert_eq!(page(Some(State::Pending), None), nothing);
+    assert_eq!(page(Some(State::Parked), Some("r")), nothing);
+    assert_eq!(page(Some(State::Done), Some("r")).1, Some(20_001));
+}
+
+#[tokio::test]
 async fn dead_letters_are_grouped_by_what_their_causes_have_in_common() {
     let store = Store::new();
     rejected(&store, 5, "no order").await;

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "serve",
     "check",
     "send",
@@ -13,6 +13,7 @@ const VERBS: [&str; 11] = [
     "verify",
     "events",
     "replay",
+    "backup",
     "schema",
     "completions",
     "man",

@@ -1,12 +1,15 @@
 //! The command line, each verb by the program itself.
 
+mod backup;
 mod call;
 mod check;
 mod events;
 mod help;
 mod project;
 mod replay;
+mod selftests;
 mod send;
+mod shadow;
 mod verify;
 
 use std::io::Write;

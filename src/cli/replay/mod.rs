@@ -1,7 +1,11 @@
 //! `hookyard replay`.
 
+mod difference;
+mod report;
+mod shadow;
+
 use std::io::{IsTerminal, stderr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use form_urlencoded::Serializer;
@@ -20,15 +24,22 @@ Examples:
   hookyard replay --route hotglue/job-report --cause 'crm answered 503' --dry-run
   hookyard replay --state dead --since 1d
   hookyard replay --state unrouted --type LINK --to links
+  hookyard replay --shadow target/orders.wasm --route orders --since 1d
 
 With --json it prints {\"matched\", \"replayed\", \"skipped\"}. Skipped are deliveries of sync routes: their
-senders send them again.";
+senders send them again. With --shadow it prints {\"candidate\", \"compared\", \"same\", \"different\",
+\"skipped\", \"more\", \"kinds\": [{\"happened\", \"candidate\", \"differs\", \"count\"}], \"first\": [{\"event\", \"route\",
+\"differs\", \"happened\": {\"outcome\", \"error\", \"reply\", \"emit\"}, \"candidate\"}]}.";
 
 /// Make deliveries pending again: dead letters, unless --state says otherwise.
 ///
 /// They begin their route's schedule anew, and keep what was tried before. With --to, each event goes
 /// to that route instead. A server has to run; it goes on serving meanwhile, and Ctrl-C ends the
 /// replay where it is.
+///
+/// With --shadow nothing is changed: a module is called with the stored events of deliveries that are
+/// dead or done, and how that differs from what happened is shown. It has its handler's limits, config
+/// and state, but sends no requests, and nothing that it writes or emits is kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = "hookyard replay [OPTIONS] <ID | FILTER...>")]
 #[command(group(clap::ArgGroup::new("which").required(true).multiple(true)
@@ -45,6 +56,12 @@ pub struct Args {
     /// Only count.
     #[arg(long)]
     dry_run: bool,
+    /// Only show what this module, a .wasm or .wat file, would have made of them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "dry_run", "url"])]
+    shadow: Option<PathBuf>,
+    /// With --shadow: no more deliveries than this many, the oldest.
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", requires = "shadow")]
+    limit: usize,
     #[command(flatten)]
     at: Where,
     /// Print JSON.
@@ -62,6 +79,9 @@ struct Counts {
 
 /// Replays step by step.
 pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
+    if let Some(candidate) = &args.shadow {
+        return shadow::run(config, args, candidate);
+    }
     let asked = Asked::open(config, &args.at)?;
     let (mut counts, mut next) = (Counts::default(), None);
     loop {

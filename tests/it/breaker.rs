@@ -1,0 +1,74 @@
+//! Routes that fail steadily, and are left alone for a while.
+
+use serde_json::{Value, json};
+
+use crate::letters::routes;
+use crate::wat;
+use crate::yard::{Yard, wait};
+
+/// Whatever fails is tried again at once, one at a time.
+const RETRY: &str = r#"
+retry = { attempts = 1000, first = "1ms", factor = 1, max = "1ms" }
+concurrency = 1
+"#;
+
+fn yard(breaker: &str) -> Yard {
+    let config = routes(&["r"], &format!("{RETRY}breaker = {breaker}\n"));
+    let other =
+        "[[routes]]\nname = \"other\"\nsource = \"s\"\nevent = \"other\"\nhandler = \"other\"\n";
+    Yard::start(&(config + other), &[("r", &wat::retry(None, "down")), ("other", &wat::ack())])
+}
+
+fn breaker(yard: &Yard) -> Value {
+    let routes = yard.ask("/api/v1/routes").json();
+    let named = |route: &&Value| route["name"] == "r";
+    routes["items"].as_array().unwrap().iter().find(named).unwrap()["breaker"].clone()
+}
+
+fn attempts(yard: &Yard) -> f64 {
+    yard.metric(r#"hookyard_attempts_total{outcome="retry",route="r"}"#)
+}
+
+fn is_open(yard: &Yard) -> bool {
+    yard.metric(r#"hookyard_breaker_open{route="r"}"#) == 1.0
+}
+
+#[test]
+fn deliveries_of_a_route_that_fails_steadily_wait_and_others_do_not() {
+    let yard = yard(r#"{ failures = 3, first = "1d", max = "1d" }"#);
+    assert_eq!(breaker(&yard), json!({ "state": "closed", "failures": 0, "trial_at": null }));
+    let first = yard.send("r", "{}");
+    wait("it to be left alone", || is_open(&yard).then_some(()));
+    let open = breaker(&yard);
+    assert_eq!(open["state"], "open");
+    assert!(open["trial_at"].as_str().unwrap().starts_with("20"), "{open}");
+    let later = yard.send("r", "{}");
+    let other = yard.send("other", "{}");
+    yard.until(&other, "done");
+    assert_eq!(attempts(&yard), 3.0);
+    let tried = |id: &str| yard.event(id)["deliveries"][0]["attempts"].as_array().unwrap().len();
+    assert_eq!((tried(&first), tried(&later)), (3, 0));
+    assert!(yard.log().contains("it fails steadily"), "{}", yard.log());
+}
+
+#[test]
+fn a_trial_that_succeeds_lets_all_of_them_go_on() {
+    const EVENTS: usize = 40;
+    let yard = yard(r#"{ failures = 5, first = "10ms", max = "20ms" }"#);
+    let all: Vec<String> = (0..EVENTS).map(|_| yard.send("r", "{}")).collect();
+    wait("some trials in vain", || (attempts(&yard) >= 8.0).then_some(()));
+    assert!(is_open(&yard));
+    yard.plugin("r.wat", wat::ack());
+    assert_eq!(yard.reload()["result"], "ok");
+    all.iter().for_each(|id| drop(yard.until(id, "done")));
+    assert!(!is_open(&yard));
+    assert_eq!(breaker(&yard)["state"], "closed");
+}
+
+#[test]
+fn a_route_without_a_breaker_is_never_left_alone() {
+    let yard = yard("{ failures = 0 }");
+    yard.send("r", "{}");
+    wait("more attempts than the default allows", || (attempts(&yard) >= 60.0).then_some(()));
+    assert!(!is_open(&yard));
+}
