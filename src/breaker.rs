@@ -13,6 +13,8 @@ use crate::clock::millis;
 pub struct Policy {
     /// Failures in a row; `None`: it is never left alone.
     pub failures: Option<NonZeroU32>,
+    /// And so long since the first of them: a burst of bad events is no steady failure.
+    pub after: Duration,
     /// Until the first trial. It doubles with each trial that fails.
     pub first: Duration,
     /// No longer than this.
@@ -26,6 +28,8 @@ pub enum State {
     Closed {
         /// 0: the last one did not.
         failures: u32,
+        /// When the first of them did, in milliseconds since 1970.
+        since: u64,
     },
     /// None is made before that stamp, and then one at a time, until one does not fail.
     Open {
@@ -37,7 +41,7 @@ pub enum State {
 }
 
 /// All is well.
-const CLOSED: State = State::Closed { failures: 0 };
+const CLOSED: State = State::Closed { failures: 0, since: 0 };
 
 impl State {
     /// How many attempts may be under way at once.
@@ -53,10 +57,15 @@ impl State {
 pub fn next(policy: &Policy, state: State, failed: bool, now: u64) -> State {
     let Some(most) = policy.failures.filter(|_| failed) else { return CLOSED };
     match state {
-        State::Closed { failures } if failures + 1 < most.get() => {
-            State::Closed { failures: failures + 1 }
+        State::Closed { failures, since } => {
+            let since = if failures == 0 { now } else { since };
+            let failures = failures.saturating_add(1);
+            if failures >= most.get() && now.saturating_sub(since) >= millis(policy.after) {
+                open(policy, 1, now)
+            } else {
+                State::Closed { failures, since }
+            }
         }
-        State::Closed { .. } => open(policy, 1, now),
         // It was begun before.
         State::Open { trial_at, .. } if now < trial_at => state,
         State::Open { trial, .. } => open(policy, trial.saturating_add(1), now),
@@ -113,12 +122,14 @@ mod tests {
 
     const POLICY: Policy = Policy {
         failures: NonZeroU32::new(3),
+        after: Duration::from_millis(50),
         first: Duration::from_millis(100),
         max: Duration::from_millis(250),
     };
 
+    /// The first of them failed at 950.
     const fn closed(failures: u32) -> State {
-        State::Closed { failures }
+        State::Closed { failures, since: if failures == 0 { 0 } else { 950 } }
     }
 
     const fn opened(trial_at: u64, trial: u32) -> State {
@@ -128,10 +139,12 @@ mod tests {
     #[test]
     fn how_a_route_is_doing_after_an_attempt() {
         for (before, failed, now, after) in [
-            (closed(0), true, 1_000, closed(1)),
+            (closed(0), true, 950, closed(1)),
             (closed(1), true, 1_000, closed(2)),
             (closed(2), false, 1_000, closed(0)),
+            (closed(2), true, 999, closed(3)),
             (closed(2), true, 1_000, opened(1_100, 1)),
+            (closed(9), true, 1_000, opened(1_100, 1)),
             (opened(1_100, 1), true, 1_099, opened(1_100, 1)),
             (opened(1_100, 1), true, 1_100, opened(1_300, 2)),
             (opened(1_300, 2), true, 1_300, opened(1_550, 3)),
@@ -162,8 +175,8 @@ mod tests {
     fn routes_do_well_or_ill_by_themselves() {
         let breakers = Breakers::default();
         let [a, b]: [Arc<str>; 2] = ["a".into(), "b".into()];
-        for _ in 0..3 {
-            breakers.note(&a, &POLICY, true, 1_000);
+        for at in [900, 950, 1_000] {
+            breakers.note(&a, &POLICY, true, at);
         }
         assert_eq!((breakers.state("a"), breakers.state("b")), (opened(1_100, 1), closed(0)));
         assert_eq!(breakers.next_trial(1_060), Some(Duration::from_millis(40)));

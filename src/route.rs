@@ -245,7 +245,12 @@ mod tests {
             timeout: Duration::from_secs(1),
             order_by: None,
             concurrency: None,
-            breaker: breaker::Policy { failures: None, first: Duration::ZERO, max: Duration::ZERO },
+            breaker: breaker::Policy {
+                failures: None,
+                after: Duration::ZERO,
+                first: Duration::ZERO,
+                max: Duration::ZERO,
+            },
             backlog: Backlog { events: 1, bytes: 1, full: Full::Refuse },
             paused: false,
             retry: RetryPolicy {

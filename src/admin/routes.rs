@@ -84,7 +84,7 @@ impl Admin {
 /// Whether a route that runs is left alone for a while, since it failed steadily.
 fn breaker(state: State) -> Value {
     match state {
-        State::Closed { failures } => {
+        State::Closed { failures, .. } => {
             json!({ "state": "closed", "failures": failures, "trial_at": null })
         }
         State::Open { trial_at, .. } => {

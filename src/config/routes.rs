@@ -39,6 +39,7 @@ const MAX: Setting<Duration> =
 const CONCURRENCY: Setting<u32> = Setting::new("concurrency", 0, 0, 10_000);
 /// With 0 a route is never left alone.
 const FAILURES: Setting<u32> = Setting::new("failures", 50, 0, 1_000_000);
+const AFTER: Setting<Duration> = Setting::new("after", Duration::from_secs(60), MILLISECOND, DAY);
 const TRIAL: Setting<Duration> = Setting::new("first", Duration::from_secs(5), MILLISECOND, DAY);
 const TRIAL_MAX: Setting<Duration> =
     Setting::new("max", Duration::from_secs(300), MILLISECOND, DAY);
@@ -322,6 +323,7 @@ fn breaker(route: &mut Section<'_>) -> breaker::Policy {
         let first = breaker.duration(&TRIAL);
         breaker::Policy {
             failures: NonZeroU32::new(breaker.count(&FAILURES)),
+            after: breaker.duration(&AFTER),
             first,
             max: breaker.duration(&TRIAL_MAX.at_least(first)),
         }

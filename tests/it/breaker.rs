@@ -35,7 +35,7 @@ fn is_open(yard: &Yard) -> bool {
 
 #[test]
 fn deliveries_of_a_route_that_fails_steadily_wait_and_others_do_not() {
-    let yard = yard(r#"{ failures = 3, first = "1d", max = "1d" }"#);
+    let yard = yard(r#"{ failures = 3, after = "1ms", first = "1d", max = "1d" }"#);
     assert_eq!(breaker(&yard), json!({ "state": "closed", "failures": 0, "trial_at": null }));
     let first = yard.send("r", "{}");
     wait("it to be left alone", || is_open(&yard).then_some(()));
@@ -45,16 +45,17 @@ fn deliveries_of_a_route_that_fails_steadily_wait_and_others_do_not() {
     let later = yard.send("r", "{}");
     let other = yard.send("other", "{}");
     yard.until(&other, "done");
-    assert_eq!(attempts(&yard), 3.0);
+    assert!(attempts(&yard) >= 3.0);
     let tried = |id: &str| yard.event(id)["deliveries"][0]["attempts"].as_array().unwrap().len();
-    assert_eq!((tried(&first), tried(&later)), (3, 0));
+    assert!(tried(&first) >= 3);
+    assert_eq!(tried(&later), 0);
     assert!(yard.log().contains("it fails steadily"), "{}", yard.log());
 }
 
 #[test]
 fn a_trial_that_succeeds_lets_all_of_them_go_on() {
     const EVENTS: usize = 40;
-    let yard = yard(r#"{ failures = 5, first = "10ms", max = "20ms" }"#);
+    let yard = yard(r#"{ failures = 5, after = "1ms", first = "10ms", max = "20ms" }"#);
     let all: Vec<String> = (0..EVENTS).map(|_| yard.send("r", "{}")).collect();
     wait("some trials in vain", || (attempts(&yard) >= 8.0).then_some(()));
     assert!(is_open(&yard));

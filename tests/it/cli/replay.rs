@@ -18,7 +18,6 @@ source = "shop"
 event = "order"
 handler = "orders"
 retry = { attempts = 2, first = "1ms", factor = 1, max = "1ms" }
-breaker = { failures = 0 }
 [[routes]]
 name = "spare"
 source = "shop"
