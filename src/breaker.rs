@@ -88,6 +88,14 @@ impl Breakers {
         self.lock().get(route).copied().unwrap_or(CLOSED)
     }
 
+    /// When a route that is left alone gets its next attempt, as a stamp.
+    pub fn trial_at(&self, route: &str) -> Option<u64> {
+        match self.state(route) {
+            State::Closed { .. } => None,
+            State::Open { trial_at, .. } => Some(trial_at),
+        }
+    }
+
     /// Takes note of an attempt; gives how the route was doing, and how it is.
     pub fn note(&self, route: &Arc<str>, policy: &Policy, failed: bool, now: u64) -> [State; 2] {
         let mut routes = self.lock();

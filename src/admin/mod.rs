@@ -102,7 +102,8 @@ impl Admin {
     fn asked(&self, path: &str, query: &str) -> Answer {
         let snapshot = self.current.load();
         let (reader, now) = (self.ledger.reader(), self.ledger.now());
-        let questions = Questions { reader, snapshot: &snapshot, serves: true, now };
+        let breakers = Some(&self.breakers);
+        let questions = Questions { reader, snapshot: &snapshot, breakers, now };
         match questions.answer(path, query) {
             Some(Ok(value)) => json_answer(StatusCode::OK, &value),
             Some(Err(NoAnswer { status, message })) => error(status, &message),

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{query, show, why};
+use crate::breaker::Breakers;
 use crate::clock::rfc3339;
 use crate::event::EventId;
 use crate::ledger::{Group, ReadError, Reader};
@@ -23,8 +24,8 @@ pub struct Questions<'a> {
     pub reader: &'a Reader,
     /// Sources, routes and handlers as they are now.
     pub snapshot: &'a Snapshot,
-    /// Whether this process makes attempts, and so knows the handlers.
-    pub serves: bool,
+    /// How the routes are doing; `None`: this process makes no attempts, and knows no handlers.
+    pub breakers: Option<&'a Breakers>,
     /// The stamp of this moment, in milliseconds since 1970.
     pub now: u64,
 }

@@ -109,8 +109,8 @@ enum Standing<'a> {
 
 /// What is known of a handler.
 enum HandlerNow<'a> {
-    /// It can be called, or none is.
-    Ready,
+    /// It can be called, or none is; where its route failed steadily, at that stamp.
+    Ready(Option<u64>),
     /// The one of this name has no file.
     Missing(&'a str),
     /// Its file cannot be used, for this reason.
@@ -123,10 +123,10 @@ impl<'a> Standing<'a> {
     fn of(asked: &Questions<'a>, route: &str) -> Self {
         let snapshot: &'a Snapshot = asked.snapshot;
         let Some(route) = snapshot.routes.get(route) else { return Self::NoRoute };
+        let Some(breakers) = asked.breakers else { return Self::Route(route, HandlerNow::Unknown) };
         let handler = route.to.handler().map(|name| (&**name, snapshot.handlers.get(name)));
         let now = match handler {
-            _ if !asked.serves => HandlerNow::Unknown,
-            None | Some((_, Some(Ok(_)))) => HandlerNow::Ready,
+            None | Some((_, Some(Ok(_)))) => HandlerNow::Ready(breakers.trial_at(&route.name)),
             Some((name, None)) => HandlerNow::Missing(name),
             Some((name, Some(Err(error)))) => HandlerNow::Bad(name, error.to_string()),
         };
@@ -148,7 +148,7 @@ impl<'a> Standing<'a> {
                 format!("the handler `{name}` cannot be loaded: {error}"),
                 format!("replace {name}.wasm in `plugins`: it goes on by itself"),
             )),
-            Self::Route(_, HandlerNow::Ready | HandlerNow::Unknown) => None,
+            Self::Route(_, HandlerNow::Ready(_) | HandlerNow::Unknown) => None,
         }
     }
 }
@@ -199,7 +199,7 @@ fn parked(delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook {
             format!("no server runs. It was parked because {cause}"),
             Some("`hookyard check` says whether the handler can be used now"),
         ),
-        Standing::Route(route, HandlerNow::Ready) => {
+        Standing::Route(route, HandlerNow::Ready(_)) => {
             let advice = if route.paused {
                 "remove `paused = true` from router.toml: it goes on by itself".to_owned()
             } else {
@@ -230,6 +230,13 @@ fn pending(delivery: &DeliveryRow, standing: &Standing<'_>, now: u64) -> Outlook
     }
     if let (Some(cause), []) = (&delivery.cause, &delivery.attempts[..]) {
         return Outlook::new(format!("{attempt}, but {cause}"), None);
+    }
+    if let Standing::Route(_, HandlerNow::Ready(Some(trial_at))) = standing {
+        let trial = rfc3339(*trial_at);
+        let next = format!(
+            "{attempt}, but its route failed steadily: one delivery is tried at {trial}, and when that works all go on"
+        );
+        return Outlook::new(next, None);
     }
     let when = if due_at > now {
         format!("{attempt} in {}, at {}", span(due_at - now), rfc3339(due_at))

@@ -92,7 +92,7 @@ impl Asked {
                 told(client::admin(&url, token.as_ref().map(SecretText::expose), None)?)
             }
             Self::File { reader, snapshot } => {
-                let questions = Questions { reader, snapshot, serves: false, now: wall_ms() };
+                let questions = Questions { reader, snapshot, breakers: None, now: wall_ms() };
                 let answer = questions.answer(path, query);
                 answer.context("there is no such question")?.map_err(|no| anyhow!(no.message))
             }

@@ -43,6 +43,9 @@ fn deliveries_of_a_route_that_fails_steadily_wait_and_others_do_not() {
     assert_eq!(open["state"], "open");
     assert!(open["trial_at"].as_str().unwrap().starts_with("20"), "{open}");
     let later = yard.send("r", "{}");
+    let why = yard.ask(&format!("/api/v1/events/{later}/why")).json();
+    let next = why["deliveries"][0]["next"].as_str().unwrap();
+    assert!(next.starts_with("attempt 1 of 1000, but its route failed steadily"), "{next}");
     let other = yard.send("other", "{}");
     yard.until(&other, "done");
     assert!(attempts(&yard) >= 3.0);
