@@ -84,8 +84,8 @@ impl Dispatch {
         let mut waited_for: FuturesUnordered<Job> = FuturesUnordered::new();
         let mut running: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
+            // In no order, since guests that only compute always have something ready.
             tokio::select! {
-                biased;
                 _ = stop.changed() => break,
                 Some(()) = running.next() => {}
                 Some(()) = waited_for.next() => {}
