@@ -1,17 +1,19 @@
 //! Where a route forwards events to, and the key by which whoever is there knows them.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use ipnet::IpNet;
-use ring::hmac::{HMAC_SHA256, Key, sign};
 use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::secret_file;
+use crate::verify::Mac;
+use crate::verify::signed::Digest;
 
 /// How a key begins as text.
 /// Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
@@ -48,14 +50,14 @@ impl Destination {
 
 /// A key of Standard Webhooks.
 #[derive(Clone)]
-pub struct SigningKey(Key);
+pub struct SigningKey(Mac);
 
 impl SigningKey {
     /// The key that is written as that text; `None` when it is not `whsec_` and 24 to 64 bytes in
     /// base64.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
-        (FEWEST..=MOST).contains(&bytes.len()).then(|| Self(Key::new(HMAC_SHA256, &bytes)))
+        (FEWEST..=MOST).contains(&bytes.len()).then(|| Self(Mac::new(Digest::Sha256, &bytes)))
     }
 
     /// hookyard's own key, which is made when `data` has none.
@@ -65,7 +67,7 @@ impl SigningKey {
     pub fn own(data: &Path) -> io::Result<Self> {
         let file = data.join(FILE);
         let text = match fs::read_to_string(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => made(data, &file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => made(&file)?,
             read => read?,
         };
         Self::parse(text.trim_end()).ok_or_else(|| {
@@ -76,8 +78,10 @@ impl SigningKey {
 
     /// The signature of a message, as its header has it. `at` is in seconds since 1970.
     pub fn sign(&self, id: &str, at: u64, body: &[u8]) -> String {
-        let signed = [id.as_bytes(), b".", at.to_string().as_bytes(), b".", body].concat();
-        format!("v1,{}", STANDARD.encode(sign(&self.0, &signed)))
+        let mut mac = self.0.clone();
+        mac.update(format!("{id}.{at}.").as_bytes());
+        mac.update(body);
+        format!("v1,{}", STANDARD.encode(mac.finish()))
     }
 }
 
@@ -87,20 +91,15 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Makes a key and keeps it, for its owner alone. What it signs may be sent as soon as this returns,
-/// so it is on the disk by then.
-fn made(data: &Path, file: &Path) -> io::Result<String> {
+/// Makes a key and keeps it. Another process may have been faster: then the key is its own.
+fn made(file: &Path) -> io::Result<String> {
     let mut bytes = [0; MADE];
     SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no random bytes"))?;
     let text = format!("{PREFIX}{}\n", STANDARD.encode(bytes));
-    let part = file.with_extension("part");
-    let mut out =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()?;
-    fs::rename(&part, file)?;
-    fs::File::open(data)?.sync_all()?;
-    Ok(text)
+    match secret_file::keep(file, &text) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(file),
+        kept => kept.map(|()| text),
+    }
 }
 
 #[cfg(test)]

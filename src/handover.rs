@@ -1,14 +1,14 @@
 //! Secrets that a provider hands over itself, once: when they are accepted, and where they are kept.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
+
+use crate::secret_file;
 
 /// The folder of these secrets, in `data`.
 const FOLDER: &str = "handed-over";
@@ -82,7 +82,12 @@ impl Handovers {
             Some(State::Armed(until)) if Instant::now() < *until => {}
             _ => return Err(HandoverError::NotArmed),
         }
-        write(&path(&self.data, source), secret)?;
+        match secret_file::keep(&path(&self.data, source), secret) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(HandoverError::Exists);
+            }
+            kept => kept?,
+        }
         sources.insert(source.to_owned(), State::Unseen(secret.to_owned()));
         Ok(())
     }
@@ -105,32 +110,10 @@ impl Handovers {
     }
 }
 
-/// Writes a file that nobody else can read, all of it or nothing, and on the disk.
-fn write(path: &Path, secret: &str) -> Result<(), HandoverError> {
-    let folder = path.parent().unwrap_or(path);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // No source has a name that begins with a dot.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = folder.join(format!(".{name}"));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(secret.as_bytes())?;
-    file.sync_all()?;
-    // Unlike renaming, linking never replaces a file.
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(HandoverError::Exists),
-        linked => {
-            linked?;
-            Ok(fs::File::open(folder)?.sync_all()?)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     const LONG: Duration = Duration::from_secs(600);

@@ -7,8 +7,10 @@ use sha2::Sha256;
 
 /// An HMAC that has taken in its key: cloning it saves half the work of a short message.
 #[derive(Debug, Clone)]
-pub(super) enum Mac {
+pub enum Mac {
+    /// With SHA-1.
     Sha1(Hmac<Sha1>),
+    /// With SHA-256.
     Sha256(Hmac<Sha256>),
     /// SHA-384 and SHA-512, for which few processors have instructions: ring's assembly is faster.
     /// For the others the `sha1` and `sha2` crates use the processor's own.
@@ -16,6 +18,7 @@ pub(super) enum Mac {
 }
 
 impl Mac {
+    /// With that key.
     pub fn new(digest: Digest, key: &[u8]) -> Self {
         const ANY_LENGTH: &str = "HMAC takes keys of any length";
         match digest {
@@ -30,6 +33,7 @@ impl Mac {
         Self::Wide(ring::hmac::Context::with_key(&ring::hmac::Key::new(digest, key)))
     }
 
+    /// Takes in more of the text.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha1(mac) => mac.update(bytes),
@@ -38,6 +42,7 @@ impl Mac {
         }
     }
 
+    /// The tag of all that was taken in.
     pub fn finish(self) -> Vec<u8> {
         match self {
             Self::Sha1(mac) => mac.finalize().into_bytes().to_vec(),

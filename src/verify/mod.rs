@@ -35,6 +35,7 @@ mod tests;
 pub use encoding::Encoding;
 pub use fetched::Want;
 pub use location::{EventId, Location};
+pub use mac::Mac;
 pub use refusal::Refusal;
 pub use scheme::{Givens, Scheme, Spec};
 pub use secret::{Secret, SecretEncoding, SecretError, SecretForm, Window};
