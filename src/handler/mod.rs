@@ -43,10 +43,11 @@ pub use attempt::{Call, Called};
 pub use cache::Cache;
 pub use compile::{COMPILE, Compiler, compile};
 pub use egress::{
-    BadPattern, Client, Hosts, Outside, Pattern, Reach, Received, Secret, Use, can_be_reached,
+    BadPattern, Client, Hosts, IDEMPOTENCY_KEY, Outside, Pattern, Reach, Received, Secret, Use,
+    can_be_reached,
 };
 pub use engine::{Engines, STACKS};
-pub use http::{add_facts, headers, retry_after};
+pub use http::{add_facts, fields, retry_after};
 pub use inspect::NotAHandler;
 pub use limits::Limits;
 pub use slots::{Job, Slot, Slots};

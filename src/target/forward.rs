@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::EXPECT;
+use http::header::{EXPECT, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::clock::wall_ms;
 use crate::delivery::{Outcome, Reply};
 use crate::destination::{Destination, SigningKey};
-use crate::handler::{self, Call, Client, Outside, Received};
+use crate::handler::{self, Call, Client, IDEMPOTENCY_KEY, Outside, Received};
 use crate::text::printable;
 
 /// Bytes of an answer that are read, so that its connection can be used again.
@@ -19,9 +19,6 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Bytes of an answer that a reason shows.
 const SHOWN_BYTES: usize = 200;
-
-/// By which another system knows a message again that comes with another attempt.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Forwards the events of one route.
 pub struct Forward {
@@ -45,8 +42,7 @@ impl Forward {
 
     /// Posts an event as it came.
     pub async fn event(&self, call: Call<'_>, within: Duration) -> Outcome {
-        let mut headers = handler::headers(call);
-        strip(&mut headers);
+        let headers = forwarded(handler::fields(call.event));
         self.post(call, headers, call.event.body().clone(), within).await
     }
 
@@ -62,7 +58,6 @@ impl Forward {
                 headers.append(name, value);
             }
         }
-        handler::add_facts(&mut headers, call);
         self.post(call, headers, reply.body.into(), within).await
     }
 
@@ -73,21 +68,22 @@ impl Forward {
         body: Bytes,
         within: Duration,
     ) -> Outcome {
+        handler::add_facts(&mut headers, call);
         let at = wall_ms() / 1_000;
         let key = format!("{}/{}", call.id, call.route);
         for (name, value) in [
             (HeaderName::from_static("webhook-id"), call.id),
             (HeaderName::from_static("webhook-timestamp"), &*at.to_string()),
             (HeaderName::from_static("webhook-signature"), &*self.key.sign(call.id, at, &body)),
-            (IDEMPOTENCY_KEY, &*key),
         ] {
-            // Ids, digits, base64 and names of routes are ASCII.
+            // Ids, digits and base64 are ASCII.
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);
             }
         }
         let answered = async {
-            let response = self.client.clone().post(&self.destination.url, headers, body).await?;
+            let (client, url) = (self.client.clone(), &self.destination.url);
+            let response = client.post(url, headers, &key, body).await?;
             Ok(read(response).await)
         };
         match tokio::time::timeout(within, answered).await {
@@ -98,16 +94,17 @@ impl Forward {
     }
 }
 
-/// Takes away what belongs to the sender's connection with hookyard.
-fn strip(headers: &mut HeaderMap) {
-    headers.remove(EXPECT);
-    let own = |name: &HeaderName| {
-        Reply::is_reserved(name.as_str()) && !name.as_str().starts_with("hookyard-")
+/// What goes on of a sender's fields: all that is not of its connection with hookyard, nor the key
+/// of its own requests.
+fn forwarded(mut headers: HeaderMap) -> HeaderMap {
+    let stays = |name: &&HeaderName| {
+        Reply::is_reserved(name.as_str()) || [EXPECT, HOST, IDEMPOTENCY_KEY].contains(name)
     };
-    let theirs: Vec<HeaderName> = headers.keys().filter(|name| own(name)).cloned().collect();
-    for name in theirs {
+    let staying: Vec<HeaderName> = headers.keys().filter(stays).cloned().collect();
+    for name in staying {
         headers.remove(name);
     }
+    headers
 }
 
 /// The beginning of an answer; how it ends does not matter.
@@ -171,15 +168,22 @@ mod tests {
 
     #[test]
     fn what_is_the_connections_own_is_not_forwarded() {
-        let names =
-            ["connection", "te", "expect", "date", "content-length", "x-a", "hookyard-route"];
-        let mut headers: HeaderMap = names
-            .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1")))
-            .into_iter()
-            .collect();
-        strip(&mut headers);
-        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["hookyard-route", "x-a"]);
+        let names = [
+            "connection",
+            "te",
+            "expect",
+            "date",
+            "content-length",
+            "host",
+            "idempotency-key",
+            "x-a",
+            "x-a",
+        ];
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.append(name, HeaderValue::from_static("1"));
+        }
+        let left = forwarded(headers);
+        assert_eq!((left.keys_len(), left.get_all("x-a").iter().count()), (1, 2));
     }
 }

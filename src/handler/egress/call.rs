@@ -3,9 +3,9 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderName, TE, TRAILER, USER_AGENT};
+use http::header::{HeaderName, TE, TRAILER};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{Method, Request, Response};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as Code, ForbiddenHeaderFilter, RequestOptions, WasiBody,
     WasiHttpHooks,
@@ -13,16 +13,9 @@ use wasmtime_wasi_http::{
 
 use super::client::{Client, Times, drain};
 use super::failure::Failure;
-use super::target::{Target, path};
+use super::target::{Target, address, path};
 use super::{body, denied, secrets};
 use crate::handler::log::{Level, Log};
-
-/// By which another system knows a request again that comes with another attempt.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Who sends, unless the handler says so itself.
-const AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("hookyard/", env!("CARGO_PKG_VERSION")));
 
 /// Bytes of a body that a guest writes at once; a few such pieces wait in memory.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -84,14 +77,7 @@ impl Outgoing {
             1 => self.key.clone(),
             n => format!("{}/{n}", self.key),
         };
-        // Names of hosts and routes are ASCII.
-        if let Ok(host) = HeaderValue::try_from(target.authority()) {
-            head.headers.insert(HOST, host);
-        }
-        if let Ok(key) = HeaderValue::try_from(key) {
-            head.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
-        }
-        head.headers.entry(USER_AGENT).or_insert(AGENT);
+        address(&mut head.headers, target, &key);
         head
     }
 

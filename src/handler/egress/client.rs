@@ -4,8 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use ipnet::IpNet;
@@ -18,7 +17,7 @@ use super::outside::Outside;
 use super::pool::{Connection, IDLE_TIME, Pool};
 use super::reach::Reach;
 use super::secrets::Placed;
-use super::target::{Target, path};
+use super::target::{Target, address, path};
 use super::{body, denied};
 use crate::dial::Names;
 
@@ -96,7 +95,7 @@ impl Client {
         Self::new(route, Reach { private, ..Reach::default() }, Vec::new(), outside)
     }
 
-    /// Posts a body to where a route forwards it, and gives the response as soon as its head is
+    /// Posts a body to where a route forwards it, under the key of its delivery, and gives the response as soon as its head is
     /// there.
     ///
     /// # Errors
@@ -105,6 +104,7 @@ impl Client {
         self: Arc<Self>,
         url: &Uri,
         headers: HeaderMap,
+        key: &str,
         body: Bytes,
     ) -> Result<Response<Received>, String> {
         let Some(target) = Target::of(url) else { return Err(format!("{url} names no host")) };
@@ -113,10 +113,7 @@ impl Client {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = path(url);
         *request.headers_mut() = headers;
-        // A host is ASCII.
-        if let Ok(host) = HeaderValue::try_from(target.authority()) {
-            request.headers_mut().insert(HOST, host);
-        }
+        address(request.headers_mut(), &target, key);
         self.clone().send(target.clone(), request, Times::FORWARD).await.map_err(|failure| {
             match failure {
                 Failure::NotPublic(refused) => {

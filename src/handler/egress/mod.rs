@@ -23,4 +23,4 @@ pub use self::client::{Client, Received};
 pub use self::outside::Outside;
 pub use self::reach::{BadPattern, Hosts, Pattern, Reach};
 pub use self::secrets::{Secret, Use, given};
-pub use self::target::can_be_reached;
+pub use self::target::{IDEMPOTENCY_KEY, can_be_reached};

@@ -2,10 +2,18 @@
 
 use std::fmt;
 
-use http::Uri;
+use http::header::{HOST, USER_AGENT};
 use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::reach::normal;
+
+/// By which another system knows a request again that comes with another attempt.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Who sends, unless the request says so itself.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("hookyard/", env!("CARGO_PKG_VERSION")));
 
 /// The schemes that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +86,19 @@ impl Target {
 /// Whether a URL leads anywhere.
 pub fn can_be_reached(url: &Uri) -> bool {
     Target::of(url).is_some()
+}
+
+/// Adds what every request has that leaves here: the host that it is for, the key by which another
+/// attempt's is known again, and who sends. The last two may be the handler's own.
+pub fn address(headers: &mut HeaderMap, target: &Target, key: &str) {
+    // Names of hosts and routes are ASCII.
+    if let Ok(host) = HeaderValue::try_from(target.authority()) {
+        headers.insert(HOST, host);
+    }
+    if let Ok(key) = HeaderValue::from_str(key) {
+        headers.entry(IDEMPOTENCY_KEY).or_insert(key);
+    }
+    headers.entry(USER_AGENT).or_insert(AGENT);
 }
 
 /// What a request line says of a URL.

@@ -17,7 +17,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
-pub use self::request::{add_facts, headers};
+pub use self::request::{add_facts, fields};
 pub use self::response::retry_after;
 use self::response::{Fault, whole};
 use super::attempt::Call;

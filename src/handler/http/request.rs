@@ -40,9 +40,17 @@ fn target(event: &Event) -> Uri {
     target.parse().unwrap_or(Uri::from_static("/"))
 }
 
-/// The event's own headers, with what is known of it.
-pub fn headers(call: Call<'_>) -> HeaderMap {
-    let event = call.event;
+fn headers(call: Call<'_>) -> HeaderMap {
+    let mut headers = fields(call.event);
+    // A chunked body has come to its length.
+    headers.insert(CONTENT_LENGTH, call.event.body().len().into());
+    headers.entry(HOST).or_insert(HOST_UNKNOWN);
+    add_facts(&mut headers, call);
+    headers
+}
+
+/// The header fields that the sender gave an event, without what it made up in hookyard's name.
+pub fn fields(event: &Event) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in event.headers().iter().filter(|(name, _)| !name.starts_with(OWN)) {
         let field = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value));
@@ -50,10 +58,6 @@ pub fn headers(call: Call<'_>) -> HeaderMap {
             headers.append(name, value);
         }
     }
-    // A chunked body has come to its length.
-    headers.insert(CONTENT_LENGTH, event.body().len().into());
-    headers.entry(HOST).or_insert(HOST_UNKNOWN);
-    add_facts(&mut headers, call);
     headers
 }
 
