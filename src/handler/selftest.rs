@@ -125,11 +125,10 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn read(file: &Path) -> Result<Case, String> {
-    let length = fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if length > FILE_BYTES {
-        return Err(format!("it has {length} bytes, more than {FILE_BYTES}"));
-    }
-    let text = fs::read(file).map_err(|error| error.to_string())?;
+    let text = super::read(file, FILE_BYTES).map_err(|error| match error {
+        LoadError::TooLarge { found, limit } => format!("it has {found} bytes, more than {limit}"),
+        other => other.to_string(),
+    })?;
     serde_json::from_slice(&text).map_err(|error| format!("it is no selftest: {error}"))
 }
 

@@ -1,6 +1,7 @@
 //! What a handler must make of events before it is used.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -84,6 +85,28 @@ fn check_makes_them_and_call_does_not_mind_them() {
     fs::write(yard.path("body"), "{}").unwrap();
     let called = yard.hookyard(&["call", "r", "--body", "body"]);
     assert!(called.out.starts_with("outcome  reply 201"), "{called:?}");
+}
+
+#[test]
+fn a_selftest_is_a_file_of_a_mebibyte_at_the_most() {
+    let yard = Yard::new(&routes(&["r"], ""));
+    yard.plugin("r.wat", wat::ack());
+    let case = expects(json!({ "outcome": "ack" }));
+    yard.selftest("r", "one.json", &case);
+    let file = yard.path("plugins/r.selftest/one.json");
+    let padded = |bytes| {
+        let case = case.to_string();
+        " ".repeat(bytes - case.len()) + &case
+    };
+    fs::write(&file, padded(1 << 20)).unwrap();
+    assert_eq!(yard.hookyard(&["check"]).code, Some(0));
+    fs::write(&file, padded((1 << 20) + 1)).unwrap();
+    let ran = yard.hookyard(&["check"]);
+    assert!(ran.code == Some(1) && ran.out.contains("it has 1048577 bytes"), "{ran:?}");
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let ran = yard.hookyard(&["check"]);
+    assert!(ran.code == Some(1) && ran.out.contains("it is no file"), "{ran:?}");
 }
 
 #[test]
