@@ -1,7 +1,5 @@
 //! What follows a commit: whoever waits for it is told, leases end, and others begin.
 
-use tokio::sync::oneshot;
-
 use super::body::Packed;
 use super::effects::Ended;
 use super::group::Done;
@@ -9,7 +7,7 @@ use super::inbox::Batch;
 use super::queue::Row;
 use super::retain::Removed;
 use super::routes::Moved;
-use super::work::Effects;
+use super::work::{Answer, Effects};
 use super::writer::Writer;
 use super::{Append, AppendError, Receipt, Settle, Staged};
 
@@ -37,10 +35,10 @@ impl Writer {
         for (mut append, receipt) in batch.appends.into_iter().zip(done.receipts) {
             if receipt.is_ok_and(|receipt| !receipt.duplicate) {
                 self.stored(&mut append, &mut moved);
-                let effects = append.settled.and_then(|settled| settled.effects);
+                let effects = append.settled.as_mut().and_then(|settled| settled.effects.take());
                 self.emitted(effects, &mut moved);
             }
-            tell(append.reply, receipt);
+            tell(append, receipt);
         }
         for (again, made) in batch.again.into_iter().zip(done.again) {
             if made.is_ok() {
@@ -110,18 +108,15 @@ impl Writer {
 }
 
 /// Tells whoever waits for an event.
-fn tell(
-    reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
-    receipt: Result<Receipt, AppendError>,
-) {
-    if let Some(reply) = reply {
-        let _gone = reply.send(receipt);
+fn tell(mut append: Append, receipt: Result<Receipt, AppendError>) {
+    if let Some(reply) = append.reply.take() {
+        let _gone = reply.send(Answer { receipt, _made_of: append });
     }
 }
 
 /// Tells senders that their events are not stored.
 pub fn refuse(appends: impl Iterator<Item = Append>) {
     for append in appends {
-        tell(append.reply, Err(AppendError::Unavailable));
+        tell(append, Err(AppendError::Unavailable));
     }
 }
