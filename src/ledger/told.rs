@@ -110,7 +110,9 @@ impl Writer {
 /// Tells whoever waits for an event.
 fn tell(mut append: Append, receipt: Result<Receipt, AppendError>) {
     if let Some(reply) = append.reply.take() {
-        let _gone = reply.send(Answer { receipt, _made_of: append });
+        // A file that no event owns is removed here: whoever waits has others waiting.
+        let _made_of = Some(append).filter(|append| !matches!(append.body, Packed::Spooled(_)));
+        let _gone = reply.send(Answer { receipt, _made_of });
     }
 }
 

@@ -86,7 +86,7 @@ pub struct Append {
 #[derive(Debug)]
 pub struct Answer {
     pub(super) receipt: Result<Receipt, AppendError>,
-    pub(super) _made_of: Append,
+    pub(super) _made_of: Option<Append>,
 }
 
 /// The effects of an attempt, ready to be committed with what settles its delivery.
