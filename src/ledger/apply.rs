@@ -1,5 +1,7 @@
 //! The writer's statements: what each operation does to the tables, inside one transaction.
 
+use std::fmt::Write;
+
 use rusqlite::{Connection, params};
 
 use super::body::Packed;
@@ -62,7 +64,6 @@ pub fn append(
         record(tables, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
         moved.came_to(&settled.next);
     }
-    let mut due = Vec::new();
     let waiting = append.targets.iter().zip(ids.into_iter().skip(first)).zip(room);
     for (place, ((target, route), room)) in waiting.enumerate() {
         let delivery = delivery_key(seq, first + place);
@@ -73,16 +74,14 @@ pub fn append(
         }
         let row = Row { route, due_at: AT_ONCE, delivery, attempt: 1, bytes, order: target.order };
         moved.unsettled(route, 1, bytes);
-        due.extend(enter(tables, row)?);
+        moved.fresh.extend(enter(tables, row)?);
     }
-    moved.fresh.insert(seq, due);
     Ok(())
 }
 
 fn insert(tables: &mut Tables<'_>, append: &Append, ids: &[i64]) -> rusqlite::Result<()> {
     let event = &append.event;
     let (form, body) = append.body.row();
-    let targets: Vec<String> = ids.iter().map(i64::to_string).collect();
     let row = params![
         append.id.seq(),
         event.received_at(),
@@ -94,7 +93,7 @@ fn insert(tables: &mut Tables<'_>, append: &Append, ids: &[i64]) -> rusqlite::Re
         event.headers().as_bytes(),
         form,
         body,
-        targets.join(","),
+        targets(ids),
     ];
     tables.event.execute(row)?;
     if let Packed::Spooled(file) = &append.body {
@@ -103,6 +102,17 @@ fn insert(tables: &mut Tables<'_>, append: &Append, ids: &[i64]) -> rusqlite::Re
         retain::spooled(tables, file.bytes().cast_signed() as i64)?;
     }
     Ok(())
+}
+
+/// The numbers of an event's routes as its row keeps them.
+fn targets(ids: &[i64]) -> String {
+    let mut targets = String::new();
+    for (place, id) in ids.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        // Memory takes all of it.
+        let _written = write!(targets, "{comma}{id}");
+    }
+    targets
 }
 
 /// Puts a delivery in the queue, unless it has to wait for another.

@@ -117,7 +117,7 @@ impl Group<'_> {
         if apply::is_refused(append, &room) {
             return Ok(Err(AppendError::Full));
         }
-        let (settled, moved) = (append.settled.as_ref(), &mut done.moved);
+        let (settled, moved) = (append.settled.as_deref(), &mut done.moved);
         if !effects::commit_settled(tables, settled, self.routes, moved)? {
             return Ok(Err(AppendError::Outdated));
         }

@@ -235,7 +235,7 @@ impl Ledger {
         settled: Settled,
         targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
-        self.store(id, event, same, Some(settled), targets).await
+        self.store(id, event, same, Some(Box::new(settled)), targets).await
     }
 
     async fn store(
@@ -243,7 +243,7 @@ impl Ledger {
         id: EventId,
         event: Arc<Event>,
         same: Option<Sameness>,
-        settled: Option<Settled>,
+        settled: Option<Box<Settled>>,
         targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
         if self.problem().is_some() {
@@ -331,7 +331,7 @@ impl Ledger {
         staged: Staged,
     ) -> Result<(), Lease> {
         let (reply, settled) = oneshot::channel();
-        let effects = Some(Effects { staged, reply });
+        let effects = Some(Box::new(Effects { staged, reply }));
         // Whoever waits for it in its place makes no other attempt meanwhile.
         self.shared.inbox.settle(Settle { lease, attempt, next, effects, _held: None });
         // A ledger that was closed keeps no promise, and needs no other attempt.

@@ -75,7 +75,8 @@ pub struct Append {
     pub(super) attributes: String,
     pub(super) body: Packed,
     pub(super) same: Option<Sameness>,
-    pub(super) settled: Option<Settled>,
+    /// Boxed, as few have it and all are moved about.
+    pub(super) settled: Option<Box<Settled>>,
     pub(super) targets: Vec<Target>,
     /// Who waits for it; nobody for an emitted one.
     pub(super) reply: Option<oneshot::Sender<Answer>>,
@@ -241,7 +242,8 @@ pub struct Settle {
     pub(super) lease: Lease,
     pub(super) attempt: Attempt,
     pub(super) next: Next,
-    pub(super) effects: Option<Effects>,
+    /// Boxed, as few have them and all are moved about.
+    pub(super) effects: Option<Box<Effects>>,
     pub(super) _held: Option<Share>,
 }
 
