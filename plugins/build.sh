@@ -12,6 +12,8 @@ root=$(dirname -- "$plugins")
 target=$root/target/guests
 zig=$root/target/zig
 triple=wasm32-wasip2
+# Zig would give a program 16 MiB, all of which an attempt then has.
+stack=262144
 
 # What the folder $1 is written in; nothing where it is no handler's.
 language() {
@@ -21,7 +23,7 @@ language() {
 Cargo.toml rust
 go.mod go
 package.json node
-build.zig zig
+main.zig zig
 main.c c
 app.py python
 EOF
@@ -60,7 +62,7 @@ build_go() {
 
 build_node() {
     need npm "Node.js 20 or later (https://nodejs.org)"
-    [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent
+    [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error --no-audit --no-fund
     npm run --silent build
 }
 
@@ -72,13 +74,14 @@ build_python() {
 
 build_zig() {
     environment "$zig"
-    "$zig/bin/python" -m ziglang build
-    built=$folder/zig-out/bin/handler.wasm
+    "$zig/bin/python" -m ziglang build-exe main.zig -target wasm32-wasi -O ReleaseSmall --stack $stack \
+        --name handler
 }
 
 build_c() {
     environment "$zig"
-    "$zig/bin/python" -m ziglang cc -target wasm32-wasi -Os -s -Wall -Wextra -Werror -o "$built" ./*.c
+    "$zig/bin/python" -m ziglang cc -target wasm32-wasi -Os -s -Wl,-z,stack-size=$stack \
+        -Wall -Wextra -Werror -o "$built" ./*.c
 }
 
 build() {

@@ -56,21 +56,17 @@ fn the_example_in_rust_answers_the_golden_events() {
     assert!(ran.code == Some(1) && ran.out.contains("a sync that succeeded: "), "{ran:?}");
 }
 
-/// `HOOKYARD_BUILT` names those that must be there, with a space between two.
+/// With `HOOKYARD_BUILT=all` none may be missing.
 #[test]
 #[ignore = "needs the examples in other languages: plugins/build.sh all"]
 fn all_languages_that_are_built_answer_the_golden_events_alike() {
-    let asked = std::env::var("HOOKYARD_BUILT").unwrap_or_default();
-    let asked: Vec<&str> = asked.split_whitespace().collect();
     let examples = examples();
     let (built, missing): (Vec<&str>, Vec<&str>) = examples
         .iter()
         .map(String::as_str)
         .partition(|name| plugins().join(format!("{name}.wasm")).exists());
     println!("built: {}; not built, and skipped: {}", built.join(" "), missing.join(" "));
-    for name in asked {
-        assert!(built.contains(&name), "{name} is not built");
-    }
+    assert!(missing.is_empty() || std::env::var("HOOKYARD_BUILT").is_err(), "{missing:?}");
     let ran = yard(&built, &golden()).hookyard(&["check"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
