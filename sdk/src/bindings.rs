@@ -1,7 +1,7 @@
 //! Everything in the world `hookyard:handler/webhook-handler`, as `wit-bindgen` writes it.
 //!
 //! For what this crate has no shorter way to say: `wasi::http` for calls to granted hosts,
-//! `wasi::keyvalue` for state, `hookyard::handler::emit` for new events.
+//! `wasi::keyvalue` for state.
 
 wit_bindgen::generate!({
     path: "../wit",

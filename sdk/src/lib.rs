@@ -21,7 +21,7 @@
 //!
 //! The crate is a `cdylib`; `cargo build --release --target wasm32-wasip2` makes a component of
 //! it, which imports only what it uses. The same code compiles natively, so that `cargo test`
-//! tests it: there, log lines go to stderr and no configuration is set.
+//! tests it: there, log lines and emitted events go to stderr and no configuration is set.
 
 pub mod bindings;
 mod event;
@@ -59,5 +59,18 @@ pub fn config(key: &str) -> Option<String> {
         bindings::wasi::config::store::get(key).ok().flatten()
     } else {
         None
+    }
+}
+
+/// Emits an event, which is stored together with this attempt's outcome if that is ack or reply.
+///
+/// # Errors
+/// Why not, such as an event type that `router.toml` does not grant.
+pub fn emit(event_type: &str, body: impl AsRef<[u8]>) -> Result<(), String> {
+    if cfg!(target_family = "wasm") {
+        bindings::hookyard::handler::emit::emit(event_type, body.as_ref())
+    } else {
+        eprintln!("Emit: {event_type}: {}", String::from_utf8_lossy(body.as_ref()));
+        Ok(())
     }
 }

@@ -1,15 +1,16 @@
-//! What an integration does when Supaglue says that a sync is complete: with the records of one
-//! that succeeded it goes on; one that failed it tries again later.
-//!
-//! "Going on" is a log line here. Where it stands, an integration would transform the new records.
+//! What an integration does when Supaglue says that a sync is complete: of one that succeeded it
+//! emits an event, for whoever goes on with the new records; one that failed it tries again later.
 
 use std::fmt;
 
-use hookyard_sdk::{Event, Outcome, handler, log};
+use hookyard_sdk::{Event, Outcome, emit, handler, log};
 use serde::Deserialize;
+use serde_json::json;
 
 /// The event that this handler is for.
 const EVENT: &str = "sync.complete";
+/// The event that it emits.
+const SUCCEEDED: &str = "sync.succeeded";
 
 /// What is read of a `sync.complete` event.
 #[derive(Deserialize)]
@@ -42,6 +43,13 @@ fn handle(event: Event) -> Result<Outcome, Outcome> {
         SyncResult::Success => {
             let records = sync.num_records_synced.unwrap_or(0);
             log::info(format!("{sync}: {records} records are ready"));
+            let succeeded = json!({
+                "customer_id": sync.customer_id,
+                "provider_name": sync.provider_name,
+                "object": sync.object,
+                "records": records,
+            });
+            emit(SUCCEEDED, succeeded.to_string()).map_err(Outcome::retry)?;
             Ok(Outcome::Ack)
         }
         SyncResult::Error => {

@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod events;
 mod help;
+mod languages;
 mod project;
 mod replay;
 mod selftests;

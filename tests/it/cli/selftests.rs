@@ -68,14 +68,24 @@ fn check_makes_them_and_call_does_not_mind_them() {
         let ran = yard.hookyard(&["check"]);
         (ran.code == Some(0), ran.out)
     };
-    let whole = json!({ "outcome": "reply", "status": 201, "body": "made", "emit": ["a"] });
+    let whole =
+        json!({ "outcome": "reply", "status": 201, "body": "made", "log": [], "emit": ["a"] });
     assert!(checked(whole).0);
+    for body in [json!("1"), json!(1)] {
+        assert!(checked(json!({ "outcome": "reply", "emit": [{ "type": "a", "body": body }] })).0);
+    }
     assert!(checked(json!({ "outcome": "reply" })).0);
     for (expect, said) in [
         (json!({ "outcome": "ack" }), "expected ack, came to reply"),
         (json!({ "outcome": "reply", "status": 200 }), "expected status 200, it was 201"),
         (json!({ "outcome": "reply", "body": "x" }), r#"expected body "x", it was "made""#),
         (json!({ "outcome": "reply", "emit": [] }), r#"expected emit [], it was ["a"]"#),
+        (
+            json!({ "outcome": "reply", "emit": [{ "type": "a", "body": "1 " }] }),
+            r#"expected emit ["a" "1 "], it was ["a" 1]"#,
+        ),
+        (json!({ "outcome": "reply", "emit": [{ "type": "a" }] }), "neither a type nor"),
+        (json!({ "outcome": "reply", "log": ["one"] }), r#"expected log ["one"], it was []"#),
         (json!({ "outcome": "later" }), "unknown variant `later`"),
         (json!({ "outcome": "ack", "more": 1 }), "unknown field `more`"),
     ] {
@@ -85,6 +95,33 @@ fn check_makes_them_and_call_does_not_mind_them() {
     fs::write(yard.path("body"), "{}").unwrap();
     let called = yard.hookyard(&["call", "r", "--body", "body"]);
     assert!(called.out.starts_with("outcome  reply 201"), "{called:?}");
+}
+
+#[test]
+fn a_file_has_a_list_of_selftests_or_one() {
+    let yard = Yard::new(&routes(&["r"], ""));
+    yard.plugin("r.wat", wat::log("hello"));
+    let named = |name: &str, expect: Value| {
+        let mut case = expects(expect);
+        case["name"] = name.into();
+        case
+    };
+    let good = named("first", json!({ "outcome": "ack", "log": ["hello"] }));
+    let bad = named("second", json!({ "outcome": "ack", "log": ["hello", "world"] }));
+    let checked = |list: &[Value]| {
+        yard.selftest("r", "all.json", &json!(list));
+        let ran = yard.hookyard(&["check"]);
+        (ran.code, ran.out)
+    };
+    let (code, out) = checked(&vec![good.clone(); 100]);
+    assert_eq!(code, Some(0), "{out}");
+    for (list, said) in [
+        (vec![good.clone(), bad], r#"second: expected log ["hello", "world"], it was ["hello"]"#),
+        (vec![good; 101], "it has 101 events, more than 100"),
+    ] {
+        let (code, out) = checked(&list);
+        assert!(code == Some(1) && out.contains(&format!("r.selftest/all.json: {said}")), "{out}");
+    }
 }
 
 #[test]

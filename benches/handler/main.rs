@@ -1,5 +1,8 @@
 //! What one attempt costs, in this process and with everything that an attempt has: a fresh
 //! instance, limits, the clock that interrupts, log capture. `cargo bench --bench handler`.
+//! `cargo bench --bench handler -- languages` compares the example handler in several languages.
+
+mod languages;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +20,7 @@ use hookyard::delivery::Outcome;
 use hookyard::effects::{Committed, Scratch};
 use hookyard::event::Event;
 use hookyard::handler::{
-    self, COMPILE, Call, Compiler, Engines, Handler, Handlers, Modules, Outside,
+    self, COMPILE, Cache, Call, Compiler, Engines, Handler, Handlers, Modules, Outside, Settings,
 };
 use hookyard::verify::{Request, Scheme, Verifier};
 use http::{HeaderMap, Method};
@@ -40,6 +43,9 @@ fn main() -> ExitCode {
     // The engine has no compiler: it starts this program as its child.
     if std::env::args().nth(1).is_some_and(|verb| verb == COMPILE) {
         return compile();
+    }
+    if std::env::args().any(|arg| arg == "languages") {
+        return languages::print();
     }
     let mut criterion = Criterion::default().configure_from_args();
     attempts(&mut criterion);
@@ -90,11 +96,19 @@ fn load(runtime: &Runtime) -> Handlers {
         let own = config.handlers.get(name).unwrap_or(&config.other_handlers);
         settings.insert(name.to_owned(), own.clone());
     }
-    let engines = Engines::new(INSTANCES, MEMORY);
+    made(runtime, plugins.path(), settings, None)
+}
+
+/// The handlers of a folder, as the server would load them.
+fn made(
+    runtime: &Runtime,
+    folder: &Path,
+    settings: BTreeMap<String, Settings>,
+    cache: Option<Cache>,
+) -> Handlers {
     let outside = Outside::start(Vec::new()).expect("a thread");
-    let compiler = Compiler::new(engines, None).expect("a compiler");
-    let modules =
-        Modules { folder: plugins.path(), bytes: MODULE, compiler: &compiler, outside: &outside };
+    let compiler = Compiler::new(Engines::new(INSTANCES, MEMORY), cache).expect("a compiler");
+    let modules = Modules { folder, bytes: MODULE, compiler: &compiler, outside: &outside };
     runtime.block_on(Handlers::default().next(&modules, settings, false))
 }
 
@@ -106,7 +120,11 @@ fn build(root: &Path, folder: &Path) -> PathBuf {
 
 /// An event of 1.5 KB that the guest acknowledges.
 fn event(guest: &str) -> Event {
-    let body = match guest {
+    with_body(body(guest))
+}
+
+fn body(guest: &str) -> String {
+    match guest {
         "job-report" => {
             let rows = "\"Account\":1,\"Lead\":2,".repeat(60);
             format!(
@@ -115,7 +133,10 @@ fn event(guest: &str) -> Event {
         }
         "server" => format!(r#"{{"status":204,"body":"{}"}}"#, "x".repeat(1_400)),
         _ => format!(r#"{{"do":"exit","arg":"0","more":"{}"}}"#, "x".repeat(1_400)),
-    };
+    }
+}
+
+fn with_body(body: String) -> Event {
     let request = Request {
         method: Method::POST,
         target: "/hooks/bench".to_owned(),

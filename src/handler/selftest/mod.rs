@@ -1,5 +1,7 @@
 //! What a handler must make of events before it is used: `plugins/<name>.selftest/*.json`.
 
+mod expected;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -12,9 +14,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Call, Called, Handler, LoadError, Reach, Settings};
+use self::expected::Expected;
+use super::{Call, Handler, LoadError, Reach, Settings};
 use crate::clock::wall_ms;
-use crate::delivery::Outcome;
 use crate::effects::Scratch;
 use crate::event::{Event, EventId, UNTYPED};
 use crate::verify::{Request, Scheme, Verifier};
@@ -23,16 +25,20 @@ use crate::verify::{Request, Scheme, Verifier};
 const FILES: usize = 100;
 /// Bytes that one of them may have.
 const FILE_BYTES: u64 = 1024 * 1024;
+/// Events that one of them may have.
+const EVENTS: usize = 100;
 /// How long an attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The name of the source and the route that there are not.
 const SELFTEST: &str = "selftest";
 
-/// A file.
+/// An event, and what becomes of it. A file has one, or a list of them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
+    /// Says in a list which it is.
+    name: Option<String>,
     event: Given,
     #[serde(default)]
     state: BTreeMap<String, String>,
@@ -51,30 +57,6 @@ struct Given {
     body: Value,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Name {
-    Ack,
-    Reply,
-    Retry,
-    Reject,
-}
-
-/// What is absent may be anything.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    outcome: Name,
-    /// A part of the words for not handling it.
-    reason: Option<String>,
-    /// The reply's.
-    status: Option<u16>,
-    /// The reply's, whole.
-    body: Option<String>,
-    /// The types of the events that it emits, in order.
-    emit: Option<Vec<String>>,
-}
-
 /// Makes all of a handler's selftests, without egress; none where it has no such folder.
 ///
 /// # Errors
@@ -88,11 +70,11 @@ pub async fn pass(handler: &Handler, plugins: &Path) -> Result<(), LoadError> {
     let settings = Settings { reach: Reach::default(), ..handler.settings.clone() };
     let handler = handler.with(settings);
     for file in files {
-        let made = match read(&file) {
-            Ok(case) => make(&handler, case).await,
-            Err(problem) => Err(problem),
-        };
-        made.map_err(|problem| failed(&file, problem))?;
+        for case in read(&file).map_err(|problem| failed(&file, problem))? {
+            let name = case.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+            let made = make(&handler, case).await;
+            made.map_err(|problem| failed(&file, name + &problem))?;
+        }
     }
     Ok(())
 }
@@ -124,21 +106,32 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(file: &Path) -> Result<Case, String> {
+fn read(file: &Path) -> Result<Vec<Case>, String> {
     let text = super::read(file, FILE_BYTES).map_err(|error| match error {
         LoadError::TooLarge { found, limit } => format!("it has {found} bytes, more than {limit}"),
         other => other.to_string(),
     })?;
-    serde_json::from_slice(&text).map_err(|error| format!("it is no selftest: {error}"))
+    let is_list = text.trim_ascii_start().starts_with(b"[");
+    let cases = if is_list {
+        serde_json::from_slice(&text)
+    } else {
+        serde_json::from_slice(&text).map(|case| vec![case])
+    };
+    let cases = cases.map_err(|error| format!("it is no selftest: {error}"))?;
+    if cases.len() > EVENTS {
+        return Err(format!("it has {} events, more than {EVENTS}", cases.len()));
+    }
+    Ok(cases)
 }
 
 async fn make(handler: &Handler, case: Case) -> Result<(), String> {
-    let Case { event, state, expect } = case;
+    let Case { event, state, expect, .. } = case;
     let event = event.event()?;
     let state = state.into_iter().map(|(key, text)| (key, text.into_bytes())).collect();
     let id = EventId::new(event.received_at(), 0, 0).to_string();
-    let waits = matches!(expect.outcome, Name::Reply);
-    let call = Call { id: &id, event: &event, route: &Arc::from(SELFTEST), attempt: 1, waits };
+    let route = Arc::from(SELFTEST);
+    let waits = expect.is_reply();
+    let call = Call { id: &id, event: &event, route: &route, attempt: 1, waits };
     expect.holds(&handler.call(call, Arc::new(Scratch(state)), TIMEOUT).await)
 }
 
@@ -167,51 +160,5 @@ impl Given {
         let source = self.source.as_deref().unwrap_or(SELFTEST).into();
         let kind = self.kind.as_deref().unwrap_or(UNTYPED).into();
         Ok(Event::new(verified, source, kind, now, None))
-    }
-}
-
-impl Expected {
-    /// Whether an attempt came to that; the error says in what it did not.
-    fn holds(&self, called: &Called) -> Result<(), String> {
-        let outcome = &called.outcome;
-        let error = outcome.error();
-        let is_named = match self.outcome {
-            Name::Ack => matches!(outcome, Outcome::Ack),
-            Name::Reply => matches!(outcome, Outcome::Reply(_)),
-            Name::Retry => matches!(outcome, Outcome::Retry { .. }),
-            Name::Reject => matches!(outcome, Outcome::Reject(_)),
-        };
-        if !is_named {
-            let expected = format!("{:?}", self.outcome).to_lowercase();
-            let error = error.map(|error| format!(" ({error})")).unwrap_or_default();
-            return Err(format!("expected {expected}, came to {}{error}", outcome.name()));
-        }
-        if let Some(part) = self
-            .reason
-            .as_ref()
-            .filter(|part| !error.as_deref().unwrap_or_default().contains(part.as_str()))
-        {
-            return Err(format!("expected the reason {part:?}, it was {error:?}"));
-        }
-        if let Outcome::Reply(reply) = outcome {
-            differs("status", self.status.as_ref(), &reply.status)?;
-            let body = String::from_utf8_lossy(&reply.body).into_owned();
-            differs("body", self.body.as_ref(), &body)?;
-        }
-        let emitted = called.effects.emitted.iter().map(|it| it.kind.clone()).collect();
-        differs("emit", self.emit.as_ref(), &emitted)
-    }
-}
-
-fn differs<T: PartialEq + std::fmt::Debug>(
-    what: &str,
-    expected: Option<&T>,
-    found: &T,
-) -> Result<(), String> {
-    match expected {
-        Some(expected) if expected != found => {
-            Err(format!("expected {what} {expected:?}, it was {found:?}"))
-        }
-        _ => Ok(()),
     }
 }

@@ -1,0 +1,3 @@
+module sync-complete
+
+go 1.21
