@@ -41,7 +41,7 @@ need() {
 environment() {
     need python3 "Python 3.10 or later (https://python.org)"
     [ -x "$1/bin/pip" ] || python3 -m venv "$1"
-    "$1/bin/pip" install --quiet --disable-pip-version-check -r "$folder/requirements.txt"
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check -r "$folder/requirements.txt"
 }
 
 build_rust() {
@@ -62,13 +62,14 @@ build_go() {
 
 build_node() {
     need npm "Node.js 20 or later (https://nodejs.org)"
-    [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error --no-audit --no-fund
+    [ node_modules/.package-lock.json -nt package-lock.json ] || npm install --loglevel=error --no-audit --no-fund
     npm run --silent build
 }
 
 build_python() {
     environment .venv
-    .venv/bin/componentize-py --quiet --wit-path "$root/wit" --world webhook-handler \
+    # By this folder's Python, although the script, if the folder is a copy, names another's.
+    .venv/bin/python .venv/bin/componentize-py --quiet --wit-path "$root/wit" --world webhook-handler \
         componentize app -o "$built"
 }
 

@@ -1,4 +1,6 @@
 // handler.js -> handler.wasm, for the world in ../../wit.
+// componentize-js uses preview2-shim without asking for it, and finds no WIT on Node.js 20 with a later
+// one than package.json names.
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { componentize } from '@bytecodealliance/componentize-js';
