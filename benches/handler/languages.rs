@@ -81,7 +81,8 @@ fn called(runtime: &Runtime, handlers: &Handlers, name: &str) -> (Duration, usiz
     ));
     let route: Arc<str> = "bench".into();
     let state: Arc<dyn Committed> = Arc::new(Scratch::default());
-    let call = Call { id: "evt_1", event: &event, route: &route, attempt: 1, waits: false };
+    let call =
+        Call { id: "evt_1", event: &event, route: &route, attempt: 1, waits: false, notes: None };
     let mut memory = 0;
     let took = middle((0..CALLS).map(|_| {
         let began = Instant::now();

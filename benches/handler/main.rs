@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 fn compile() -> ExitCode {
     let mut file = Vec::new();
     std::io::stdin().read_to_end(&mut file).expect("a module");
-    match handler::compile(&file) {
+    match handler::compile(&file, false) {
         Ok(code) => {
             std::io::stdout().write_all(&code).expect("somebody who reads");
             ExitCode::SUCCESS
@@ -76,7 +76,14 @@ fn attempts(criterion: &mut Criterion) {
     for (name, _) in GUESTS {
         let handler = handlers.get(name).expect("a file").expect("a handler");
         let event = event(name);
-        let call = Call { id: "evt_1", event: &event, route: &route, attempt: 1, waits: false };
+        let call = Call {
+            id: "evt_1",
+            event: &event,
+            route: &route,
+            attempt: 1,
+            waits: false,
+            notes: None,
+        };
         let attempt = || runtime.block_on(handler.call(call, state.clone(), TIMEOUT));
         assert_eq!(attempt().outcome, Outcome::Ack, "{name}");
         let label = format!("{name} ({})", Handler::abi(handler));

@@ -73,7 +73,8 @@ fn modules(plugins: &Plugins) -> Result<BTreeSet<String>> {
 /// What is wrong with the handlers, a report for each that is not fine.
 fn examine(plugins: &Plugins, modules: &BTreeSet<String>) -> Result<Vec<Diagnostics>> {
     let names: BTreeSet<String> = plugins.named.keys().chain(modules).cloned().collect();
-    let handlers = plugins::load(plugins, &plugins.folder, names.clone())?;
+    let engines = plugins::engines(plugins)?;
+    let handlers = plugins::load(plugins, engines, &plugins.folder, names.clone())?;
     let finding = |name: &String| {
         let file = plugins::file(&plugins.folder, name);
         match handlers.get(name) {

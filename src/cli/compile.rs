@@ -5,9 +5,17 @@ use std::process::ExitCode;
 
 use crate::handler::{LoadError, compile};
 
+/// Compiles a module, for the verbs that load them: stdin to stdout.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Make code that counts its instructions.
+    #[arg(long)]
+    counting: bool,
+}
+
 /// Compiles what comes on stdin.
-pub fn run() -> ExitCode {
-    match stdin_to_stdout() {
+pub fn run(args: &Args) -> ExitCode {
+    match stdin_to_stdout(args.counting) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -16,9 +24,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn stdin_to_stdout() -> Result<(), LoadError> {
+fn stdin_to_stdout(counting: bool) -> Result<(), LoadError> {
     let mut file = Vec::new();
     io::stdin().lock().read_to_end(&mut file)?;
-    let code = compile(&file)?;
+    let code = compile(&file, counting)?;
     Ok(io::stdout().write_all(&code)?)
 }

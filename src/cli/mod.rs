@@ -14,6 +14,7 @@ mod events;
 mod input;
 mod log;
 mod man;
+mod new;
 mod pinned;
 mod plugins;
 mod presets;
@@ -67,6 +68,7 @@ enum Verb {
     Check(check::Args),
     Send(send::Args),
     Call(call::Args),
+    New(new::Args),
     Presets(presets::Args),
     Verify(verify::Args),
     Events(events::Args),
@@ -75,9 +77,8 @@ enum Verb {
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
-    /// Compiles a module, for the verbs that load them: stdin to stdout.
     #[command(name = COMPILE, hide = true)]
-    Compile,
+    Compile(compile::Args),
 }
 
 /// Runs what the command line says. Usage errors exit with 2, failures with 1.
@@ -88,6 +89,7 @@ pub fn run() -> ExitCode {
         Verb::Check(args) => check::run(&config, &args),
         Verb::Send(args) => send::run(&config, &args),
         Verb::Call(args) => call::run(&config, &args),
+        Verb::New(args) => new::run(&config, &args),
         Verb::Presets(args) => presets::run(&config, &args),
         Verb::Verify(args) => verify::run(&config, &args),
         Verb::Events(args) => events::run(&config, &args),
@@ -96,7 +98,7 @@ pub fn run() -> ExitCode {
         Verb::Schema(_) => Ok(schema::run()),
         Verb::Completions(args) => Ok(completions::run(Cli::command(), &args)),
         Verb::Man(args) => man::run(Cli::command(), &args).map_err(Failed::from),
-        Verb::Compile => return compile::run(),
+        Verb::Compile(args) => return compile::run(&args),
     };
     match answered {
         Ok(answer) => answer.print(),

@@ -201,7 +201,7 @@ impl Dispatch {
     ) -> (Attempt, Effects) {
         let id = id.to_string();
         let (route_name, attempt) = (&route.name, lease.attempt());
-        let call = Call { id: &id, event, route: route_name, attempt, waits: false };
+        let call = Call { id: &id, event, route: route_name, attempt, waits: false, notes: None };
         let started_at = wall_ms();
         let began = Instant::now();
         let state = self.ledger().state();

@@ -9,10 +9,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 use super::host::Host;
 use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
-use super::log::About;
+use super::log::{About, Level};
+use super::spent::Notes;
 use super::stdio::{StdoutFull, Streams};
 use super::{Handler, LoadError};
 use crate::delivery::Outcome;
@@ -39,6 +41,8 @@ pub struct Call<'a> {
     pub attempt: u32,
     /// Whether the sender waits for a reply.
     pub waits: bool,
+    /// Where to note what it spends; nowhere while hookyard serves.
+    pub notes: Option<&'a Notes>,
 }
 
 /// How an attempt ended, and what it left behind.
@@ -128,7 +132,9 @@ impl Handler {
         let limits = &self.settings.limits;
         // Nothing is sent while it is tried.
         let client = call.map(|_| self.client.clone());
-        let host = Host::new(about, limits, self.config.clone(), client, staging, streams);
+        let notes = call.and_then(|call| call.notes);
+        let config = self.config.clone();
+        let host = Host::new(about, limits, config, client, staging, streams, notes.cloned());
         let mut store = store(&self.engine, host, limits);
         let meter = store.data().cpu.clone();
         let ended = {
@@ -142,6 +148,9 @@ impl Handler {
             tokio::time::timeout(timeout, meter.run(running)).await
         };
         let cpu = meter.total();
+        if let Some(notes) = notes {
+            notes.lock().instructions = executed(&store);
+        }
         let outcome = match ended {
             Err(_elapsed) => Outcome::Timeout(timeout),
             Ok(Ok(outcome)) => within_reply(outcome, limits),
@@ -160,6 +169,10 @@ fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
     store.set_hostcall_fuel(HOST_CALL_BYTES);
     store.set_max_component_handles(HANDLES);
     store.set_epoch_deadline(1);
+    if engine.get_consume_fuel() {
+        // It is refused only by an engine that does not count.
+        let _set = store.set_fuel(u64::MAX);
+    }
     let cpu = limits.cpu;
     store.epoch_deadline_callback(move |store| {
         if store.data().cpu.used() < cpu {
@@ -169,6 +182,12 @@ fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
         }
     });
     store
+}
+
+/// Instructions that were executed, if they were counted.
+fn executed(store: &Store<Host>) -> Option<u64> {
+    let counted = store.engine().get_consume_fuel();
+    counted.then(|| store.get_fuel().ok()).flatten().map(|left| u64::MAX - left)
 }
 
 /// The outcome, if its reply is no larger than a reply may be.
@@ -182,8 +201,11 @@ fn within_reply(outcome: Outcome, limits: &Limits) -> Outcome {
     }
 }
 
-/// What a call that gave no outcome came to.
+/// What a call that gave no outcome came to. Where the guest was goes to its log.
 fn broken(error: &wasmtime::Error, host: &Host, cpu: Duration, limits: &Limits) -> Outcome {
+    if let Some(stack) = error.downcast_ref::<WasmBacktrace>() {
+        host.log.line(Level::Debug, &in_one_line(stack));
+    }
     let refused = host.held.refused().or_else(|| host.limiter.refused().map(str::to_owned));
     match (error.downcast_ref::<Trap>(), refused) {
         (Some(Trap::Interrupt), _) => Outcome::Limit(format!(
@@ -197,9 +219,30 @@ fn broken(error: &wasmtime::Error, host: &Host, cpu: Duration, limits: &Limits) 
         (_, Some(refused)) => Outcome::Limit(refused),
         _ => match limit(error) {
             Some(limit) => Outcome::Limit(limit),
-            None => Outcome::Trap(fit(&cause_first(error))),
+            None => Outcome::Trap(fit(&cause(error, host))),
         },
     }
+}
+
+/// Why a guest broke: as its language says, where that gave up of its own will.
+fn cause(error: &wasmtime::Error, host: &Host) -> String {
+    let gave_up =
+        matches!(error.downcast_ref(), Some(Trap::UnreachableCodeReached)) || error.is::<I32Exit>();
+    let said = if gave_up { host.log.last_words() } else { None };
+    said.unwrap_or_else(|| match error.is::<WasmBacktrace>() {
+        true => error.root_cause().to_string(),
+        false => format!("{error:#}"),
+    })
+}
+
+/// The functions of a stack, innermost first, without the engine's headline.
+fn in_one_line(stack: &WasmBacktrace) -> String {
+    let stack = stack.to_string();
+    let functions = stack.lines().skip(1).map(|line| {
+        let (_number_and_place, function) = line.split_once(" - ").unwrap_or(("", line));
+        function.trim_start_matches("<unknown>!")
+    });
+    format!("stack: {}", functions.collect::<Vec<_>>().join(", "))
 }
 
 /// The limit of the host's own that a guest ran into, if it was one.
@@ -209,15 +252,6 @@ fn limit(error: &wasmtime::Error) -> Option<String> {
     }
     let is_full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
     is_full.then(|| format!("handles: the limit is {HANDLES}"))
-}
-
-/// An error on one line: its cause, then the frames of the guest's stack, innermost first. The
-/// engine tells it the other way around, so that a deep stack would hide the cause.
-fn cause_first(error: &wasmtime::Error) -> String {
-    let Some(stack) = error.downcast_ref::<WasmBacktrace>() else { return format!("{error:#}") };
-    let stack = stack.to_string();
-    let frames: Vec<&str> = stack.lines().skip(1).map(str::trim).collect();
-    format!("{}, at {}", error.root_cause(), frames.join(", "))
 }
 
 /// Text from a guest, cut to a bounded length and fit for a log.

@@ -20,6 +20,9 @@ use crate::text::{head, printable};
 /// and what is wrong with it to stderr with exit code 1.
 pub const COMPILE: &str = "compile";
 
+/// The flag with which the code counts its instructions.
+pub const COUNTING: &str = "--counting";
+
 /// This program, even when its file was replaced after the start.
 const PROGRAM: &str = "/proc/self/exe";
 
@@ -53,7 +56,7 @@ impl Compiler {
     /// # Errors
     /// The system is not one that wasmtime knows.
     pub fn new(engines: Engines, cache: Option<Cache>) -> wasmtime::Result<Self> {
-        let engine = engine::compiler()?;
+        let engine = engine::compiler(engines.are_counting())?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
@@ -86,7 +89,7 @@ impl Compiler {
         if let Some(program) = kept.and_then(|kept| kept.load(engine).ok()) {
             return Ok(program);
         }
-        let compiled = child(file).await?;
+        let compiled = child(file, self.engines.are_counting()).await?;
         if let Some(cache) = &self.cache
             && let Err(error) = cache.keep(&name, &compiled)
         {
@@ -97,11 +100,12 @@ impl Compiler {
 }
 
 /// Has a file compiled by a child.
-async fn child(file: &[u8]) -> Result<Compiled, LoadError> {
+async fn child(file: &[u8], counting: bool) -> Result<Compiled, LoadError> {
     let gone = |error| LoadError::Host(format!("the child that compiles: {error}"));
     let mut child = Command::new(PROGRAM)
         .arg0("hookyard")
         .arg(COMPILE)
+        .args(counting.then_some(COUNTING))
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -148,14 +152,15 @@ fn limits(file: &[u8]) -> (u64, u64) {
 ///
 /// # Errors
 /// It is no handler or is invalid, or the limits cannot be set.
-pub fn compile(file: &[u8]) -> Result<Vec<u8>, LoadError> {
+pub fn compile(file: &[u8], counting: bool) -> Result<Vec<u8>, LoadError> {
     let (seconds, mib) = limits(file);
     nice(NICE).map_err(io::Error::from)?;
     limit(Resource::Cpu, seconds)?;
     limit(Resource::Data, mib << 20)?;
     limit(Resource::Core, 0)?;
     let (kind, binary) = inspect::program(file)?;
-    let engine = engine::compiler().map_err(|error| LoadError::Host(format!("{error:#}")))?;
+    let engine =
+        engine::compiler(counting).map_err(|error| LoadError::Host(format!("{error:#}")))?;
     let code = match kind {
         Kind::Typed | Kind::Http | Kind::CommandComponent => engine.precompile_component(&binary),
         Kind::CommandModule => engine.precompile_module(&binary),

@@ -46,6 +46,7 @@ const BACKTRACE_FRAMES: usize = 16;
 pub struct Engines {
     instances: u32,
     memory: usize,
+    counting: bool,
     by_stack: Mutex<BTreeMap<usize, Engine>>,
 }
 
@@ -53,7 +54,18 @@ impl Engines {
     /// `instances` attempts fit in each at once, with memories of at most `memory` bytes; the pool
     /// makes one more fail, so callers must not begin it.
     pub fn new(instances: u32, memory: usize) -> Self {
-        Self { instances, memory, by_stack: Mutex::default() }
+        Self { instances, memory, counting: false, by_stack: Mutex::default() }
+    }
+
+    /// The same, but they count the instructions that they execute, which takes time.
+    #[must_use]
+    pub fn counting(self) -> Self {
+        Self { counting: true, ..self }
+    }
+
+    /// Whether they count instructions.
+    pub fn are_counting(&self) -> bool {
+        self.counting
     }
 
     /// The engine whose guests have a stack of so many bytes.
@@ -65,13 +77,13 @@ impl Engines {
         if let Some(engine) = by_stack.get(&bytes) {
             return Ok(engine.clone());
         }
-        let engine = engine(self.instances, self.memory, bytes)?;
+        let engine = engine(self.instances, self.memory, bytes, self.counting)?;
         by_stack.insert(bytes, engine.clone());
         Ok(engine)
     }
 }
 
-fn engine(instances: u32, memory: usize, stack: usize) -> wasmtime::Result<Engine> {
+fn engine(instances: u32, memory: usize, stack: usize, counting: bool) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         .total_core_instances(instances * CORE_INSTANCES)
@@ -87,26 +99,27 @@ fn engine(instances: u32, memory: usize, stack: usize) -> wasmtime::Result<Engin
         .table_keep_resident(KEPT_TABLES)
         .async_stack_keep_resident(KEPT_STACK)
         .pagemap_scan(Enabled::Auto);
-    let mut config = code(stack);
+    let mut config = code(stack, counting);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).enable_compiler(false);
     let engine = Engine::new(&config)?;
     tick(&engine);
     Ok(engine)
 }
 
-/// Makes the engine that compiles, and runs nothing.
+/// Makes the engine that compiles, and runs nothing, for engines that count instructions or do not.
 ///
 /// # Errors
 /// The system is not one that wasmtime knows.
-pub fn compiler() -> wasmtime::Result<Engine> {
-    Engine::new(&code(COMPILED_STACK))
+pub fn compiler(counting: bool) -> wasmtime::Result<Engine> {
+    Engine::new(&code(COMPILED_STACK, counting))
 }
 
 /// What code is compiled for, the same for who compiles it and who runs it.
-fn code(stack: usize) -> Config {
+fn code(stack: usize, counting: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        .consume_fuel(counting)
         // Off by configuration, compiled in all the same: the holes known in this version lie in
         // these features, or in builds without them.
         .concurrency_support(false)
@@ -156,8 +169,10 @@ mod tests {
                (core module $empty) {})",
             [("memory", memories), ("table", tables), ("empty", empty)].map(part).concat()
         );
-        let code =
-            compiler().unwrap().precompile_component(&::wat::parse_str(text).unwrap()).unwrap();
+        let code = compiler(false)
+            .unwrap()
+            .precompile_component(&::wat::parse_str(text).unwrap())
+            .unwrap();
         match Compiled::new(Kind::Typed, code).load(engine).ok()? {
             Program::Typed(component) => Some(component),
             _ => None,
@@ -174,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn as_many_attempts_as_there_may_be_have_all_their_parts_at_once() {
-        let engine = engine(INSTANCES, 1 << 20, STACKS[0]).unwrap();
+        let engine = engine(INSTANCES, 1 << 20, STACKS[0], false).unwrap();
         let rest = CORE_INSTANCES - MEMORIES - TABLES;
         let widest = component(&engine, MEMORIES, TABLES, rest).unwrap();
         let mut held = Vec::new();

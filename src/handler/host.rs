@@ -14,6 +14,7 @@ use super::egress::{Client, Outgoing};
 use super::held::Held;
 use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
 use super::log::{About, Level, Log};
+use super::spent::{Asking, Notes};
 use super::stdio::{Stdout, Streams};
 use crate::effects::Staging;
 
@@ -44,6 +45,8 @@ pub struct Host {
     pub held: Held,
     /// The CPU time that it has used.
     pub cpu: CpuMeter,
+    /// What it spends, if anyone wants to know.
+    pub notes: Option<Notes>,
 }
 
 impl Host {
@@ -56,6 +59,7 @@ impl Host {
         client: Option<Arc<Client>>,
         staging: Staging,
         streams: Streams,
+        notes: Option<Notes>,
     ) -> Self {
         let key = format!("{}/{}", about.event, about.route);
         let log = Log::new(about, limits.log_bytes);
@@ -69,7 +73,7 @@ impl Host {
         Self {
             wasi,
             http,
-            outgoing: Outgoing::new(client, log.clone(), key),
+            outgoing: Outgoing::new(client, log.clone(), key, notes.clone()),
             config,
             staging,
             log,
@@ -78,6 +82,14 @@ impl Host {
             limiter: Limiter::new(limits.memory),
             held: Held::new(),
             cpu: CpuMeter::default(),
+            notes,
+        }
+    }
+
+    /// There is an instance now.
+    pub fn is_instantiated(&self) {
+        if let Some(notes) = &self.notes {
+            notes.lock().instantiating = self.cpu.used();
         }
     }
 }
@@ -97,7 +109,7 @@ impl WasiHttpView for Host {
 
 impl types::Host for Host {}
 
-impl logging::logging::Host for Host {
+impl logging::logging::Host for Asking<'_> {
     fn log(
         &mut self,
         level: logging::logging::Level,
@@ -120,7 +132,7 @@ impl logging::logging::Host for Host {
     }
 }
 
-impl config::store::Host for Host {
+impl config::store::Host for Asking<'_> {
     fn get(
         &mut self,
         key: String,

@@ -8,6 +8,7 @@ use super::LoadError;
 use super::bindings::hookyard::handler::{emit, types};
 use super::bindings::wasi::{config, keyvalue, logging};
 use super::host::Host;
+use super::spent::{Asking, Noted, What};
 
 /// Links a component with the whole world.
 ///
@@ -37,10 +38,10 @@ fn world(engine: &Engine) -> wasmtime::Result<component::Linker<Host>> {
     let mut linker = component::Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    logging::logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    config::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    keyvalue::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    logging::logging::add_to_linker::<_, Noted>(&mut linker, |host| Asking::new(host, What::Log))?;
+    config::store::add_to_linker::<_, Noted>(&mut linker, |host| Asking::new(host, What::Config))?;
+    keyvalue::store::add_to_linker::<_, Noted>(&mut linker, |host| Asking::new(host, What::State))?;
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    emit::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    emit::add_to_linker::<_, Noted>(&mut linker, |host| Asking::new(host, What::Emit))?;
     Ok(linker)
 }

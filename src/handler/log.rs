@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::last_words::LastWords;
 use crate::text::{head, printable};
 
 /// A single line is cut to this many bytes.
@@ -46,6 +47,7 @@ struct Kept {
     bytes_left: usize,
     open: [Vec<u8>; 3],
     last_logged: Option<String>,
+    last_words: LastWords,
 }
 
 /// Whose lines they are.
@@ -68,6 +70,7 @@ impl Log {
             bytes_left: bytes,
             open: Default::default(),
             last_logged: None,
+            last_words: LastWords::default(),
         })))
     }
 
@@ -81,6 +84,13 @@ impl Log {
         self.lock().printed(stream, bytes);
     }
 
+    /// What its language's runtime said on stderr when it broke, even if the log was full.
+    pub fn last_words(&self) -> Option<String> {
+        let mut kept = self.lock();
+        kept.close_all();
+        kept.last_words.found().map(str::to_owned)
+    }
+
     /// The last line of [`Stream::Log`] that is not empty, even if the log was full.
     pub fn last_logged(&self) -> Option<String> {
         let mut kept = self.lock();
@@ -91,9 +101,7 @@ impl Log {
     /// The end of the attempt: the lines as a JSON array, `None` when there are none.
     pub fn finish(&self) -> Option<String> {
         let mut kept = self.lock();
-        for stream in [Stream::Out, Stream::Err, Stream::Log] {
-            kept.close(stream);
-        }
+        kept.close_all();
         let lines = std::mem::take(&mut kept.lines);
         if lines.is_empty() { None } else { serde_json::to_string(&lines).ok() }
     }
@@ -149,13 +157,23 @@ impl Kept {
         }
     }
 
+    fn close_all(&mut self) {
+        for stream in [Stream::Out, Stream::Err, Stream::Log] {
+            self.close(stream);
+        }
+    }
+
     fn close(&mut self, stream: Stream) {
         let bytes = std::mem::take(&mut self.open[stream as usize]);
         if bytes.is_empty() {
             return;
         }
         let line = String::from_utf8_lossy(&bytes);
-        self.line(stream.level(), &line);
+        // A tab is no harm in a line, and stacks have them.
+        self.line(stream.level(), &line.replace('\t', "    "));
+        if matches!(stream, Stream::Err | Stream::Log) {
+            self.last_words.hear(&line);
+        }
         if matches!(stream, Stream::Log) && !line.trim().is_empty() {
             self.last_logged = Some(line.into_owned());
         }
@@ -235,6 +253,23 @@ mod tests {
             log.finish().unwrap(),
             r#"[{"level":"info","message":"one"},{"level":"info","message":"three"},{"level":"info","message":"two"},{"level":"warn","message":"\\u{1b}[31mred"}]"#
         );
+    }
+
+    #[test]
+    fn last_words_are_known_even_of_a_full_log() {
+        let log = log(3);
+        assert_eq!(log.last_words(), None);
+        log.printed(Stream::Out, b"panic: elsewhere\n\ngoroutine 1 [running]:\n");
+        assert_eq!(log.last_words(), None);
+        log.printed(Stream::Log, b"panic: oh\n\ngoroutine 1 [running]:");
+        assert_eq!(log.last_words().as_deref(), Some("panic: oh"));
+    }
+
+    #[test]
+    fn a_stack_with_tabs_can_be_read() {
+        let log = log(100);
+        log.printed(Stream::Log, b"\t/x/main.go:21");
+        assert_eq!(log.finish().unwrap(), r#"[{"level":"info","message":"    /x/main.go:21"}]"#);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::bindings::hookyard::handler::emit;
 use super::bindings::wasi::keyvalue::store;
 use super::host::Host;
 use super::log::Level;
+use super::spent::Asking;
 use crate::effects::{Answer, Refusal};
 
 /// The names under which a guest may open its bucket. There is one a handler: whoever asks for
@@ -34,7 +35,7 @@ impl Host {
     }
 }
 
-impl store::Host for Host {
+impl store::Host for Asking<'_> {
     fn open(&mut self, identifier: String) -> Stored<Resource<Bucket>> {
         if let Err(refusal) = self.staging.open() {
             return Ok(Err(store::Error::Other(self.refused(&refusal))));
@@ -46,7 +47,7 @@ impl store::Host for Host {
     }
 }
 
-impl store::HostBucket for Host {
+impl store::HostBucket for Asking<'_> {
     fn get(&mut self, _bucket: Resource<Bucket>, key: String) -> Stored<Option<Vec<u8>>> {
         let value = self.staging.get(key);
         self.answered(value)
@@ -82,7 +83,7 @@ impl store::HostBucket for Host {
     }
 }
 
-impl emit::Host for Host {
+impl emit::Host for Asking<'_> {
     fn emit(&mut self, event_type: String, body: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
         let emitted = self.staging.emit(event_type, body);
         Ok(emitted.map_err(|refusal| self.refused(&refusal)))

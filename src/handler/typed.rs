@@ -38,7 +38,9 @@ impl Typed {
     /// # Errors
     /// The guest broke, or was interrupted.
     pub async fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<WebhookHandler> {
-        self.0.instantiate_async(store).await
+        let instance = self.0.instantiate_async(&mut *store).await?;
+        store.data().is_instantiated();
+        Ok(instance)
     }
 
     /// Calls a fresh instance.

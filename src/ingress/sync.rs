@@ -243,7 +243,7 @@ async fn call(
     (id, n): (EventId, u32),
 ) -> (Attempt, Effects) {
     let id = id.to_string();
-    let call = Call { id: &id, event, route: &route.name, attempt: n, waits: true };
+    let call = Call { id: &id, event, route: &route.name, attempt: n, waits: true, notes: None };
     let (started_at, began) = (wall_ms(), std::time::Instant::now());
     let Called { outcome, logs, effects, .. } = handler.call(call, state, route.timeout).await;
     let outcome = match outcome {

@@ -147,7 +147,7 @@ fn a_rust_program_is_a_command_and_reaches_nothing() {
         (json!({"do": "exit", "arg": "0"}), "ack", ""),
         // `wasi:cli/exit` knows success and failure only.
         (json!({"do": "exit", "arg": "65"}), "retry", "exit code 1: asked to"),
-        (json!({"do": "panic", "arg": "oh no"}), "trap", "unreachable"),
+        (json!({"do": "panic", "arg": "oh no"}), "trap", "oh no, at src/main.rs:"),
         (json!({"do": "sleep", "arg": "60000"}), "timeout", "within 500 ms"),
         (json!({"do": "flood", "arg": "x".repeat(4_000)}), "limit", "stdout: the limit is"),
         (json!({"do": "event"}), "reject", r#""event_type":"command""#),

@@ -314,5 +314,14 @@ fn call_reaches_what_the_handler_may_reach_also_over_tls() {
         let found: Value = serde_json::from_str(answer["error"].as_str().unwrap()).unwrap();
         let found = found[0].get("body").unwrap_or(&found[0]);
         assert_eq!(found, expected, "{answer}");
+        let [request] = &answer["requests"].as_array().unwrap()[..] else { panic!("{answer}") };
+        let (is_served, status) = (!expected.contains("Error"), &request["status"]);
+        assert!(url.starts_with(request["to"].as_str().unwrap()), "{answer}");
+        assert_eq!(
+            (is_served, is_served),
+            (*status == 200, request["error"].is_null()),
+            "{answer}"
+        );
+        assert!(request["ms"].is_f64(), "{answer}");
     }
 }

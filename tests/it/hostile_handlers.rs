@@ -28,7 +28,7 @@ fn with_probe(route: &str) -> Yard {
 #[test]
 fn whatever_a_handler_does_is_an_outcome_with_a_reason() {
     let handlers = [
-        ("trap", wat::trap(), "trap", "wasm trap: wasm `unreachable` instruction executed, at 0: "),
+        ("trap", wat::trap(), "trap", "wasm trap: wasm `unreachable` instruction executed"),
         ("spin", wat::spin(), "limit", "ms used, the limit is 100 ms"),
         ("recurse", wat::recurse(), "limit", "stack: the limit is 524288 bytes"),
         ("grow", wat::grow(), "limit", "memory: 16908288 bytes wanted, the limit is 16777216"),
@@ -62,7 +62,7 @@ fn whatever_a_handler_does_is_an_outcome_with_a_reason() {
 fn the_same_holds_for_a_handler_from_a_toolchain() {
     let yard = with_probe(ONCE);
     for (action, arg, outcome, part) in [
-        ("panic", "the roof is on fire", "trap", "wasm trap: wasm `unreachable` instruction"),
+        ("panic", "the roof is on fire", "trap", "the roof is on fire, at src/lib.rs:"),
         ("loop", "", "limit", "cpu: "),
         ("recurse", "", "limit", "stack: "),
         ("grow", "", "limit", "memory: "),
@@ -73,6 +73,7 @@ fn the_same_holds_for_a_handler_from_a_toolchain() {
         assert!(attempt["error"].as_str().unwrap().starts_with(part), "{action}: {attempt}");
         let logs = attempt["logs"].to_string();
         assert_eq!(logs.contains("the roof is on fire"), action == "panic", "{attempt}");
+        assert!(logs.contains("stack: "), "{attempt}");
         yard.until(&yard.send("good", "{}"), "done");
     }
 }

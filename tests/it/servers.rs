@@ -129,7 +129,7 @@ fn what_a_server_does_around_its_response_belongs_to_the_attempt() {
     let yard = with_server("h", ONCE, "[handlers.h]\ncpu = \"100ms\"");
     for (order, state, outcome, error) in [
         (json!({ "then": "print" }), "done", "ack", ""),
-        (json!({ "then": "panic" }), "dead", "trap", "wasm trap: wasm `unreachable`"),
+        (json!({ "then": "panic" }), "dead", "trap", "after the response, at src/lib.rs:"),
         (json!({ "then": "spin" }), "dead", "limit", "cpu: "),
         (json!({ "set": "nothing" }), "dead", "trap", "it ended without setting a response"),
         (

@@ -150,6 +150,7 @@ impl Shadow<'_> {
             route: &route.name,
             attempt: last.map_or(1, |last| last.n),
             waits: route.mode == Mode::Sync,
+            notes: None,
         };
         let candidate = self.call(handler, route.timeout, call)?;
         let (event, route) = (one.event, name.to_owned());

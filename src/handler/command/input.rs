@@ -84,7 +84,14 @@ mod tests {
             Bytes::from_static(body),
         );
         let route: Arc<str> = "s/h".into();
-        let call = Call { id: "evt_1", event: &event, route: &route, attempt: 3, waits: false };
+        let call = Call {
+            id: "evt_1",
+            event: &event,
+            route: &route,
+            attempt: 3,
+            waits: false,
+            notes: None,
+        };
         let config = BTreeMap::from([("region".to_owned(), "eu".to_owned())]);
         String::from_utf8(event_json(call, &config).into()).unwrap()
     }

@@ -74,7 +74,8 @@ impl Command {
             },
         };
         let host = store.data_mut();
-        Ok(if code == 0 { output::outcome(host) } else { failed(code, host.log.last_logged()) })
+        let said = || host.log.last_words().or_else(|| host.log.last_logged());
+        Ok(if code == 0 { output::outcome(host) } else { failed(code, said()) })
     }
 
     /// Runs it to its end; the code with which it ends is the result, or an error [`I32Exit`].
@@ -82,12 +83,14 @@ impl Command {
         match self {
             Self::Module(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
+                store.data().is_instantiated();
                 let start = instance.get_typed_func::<(), ()>(&mut *store, START)?;
                 start.call_async(store, ()).await?;
                 Ok(0)
             }
             Self::Component(pre) => {
                 let command = pre.instantiate_async(&mut *store).await?;
+                store.data().is_instantiated();
                 let ended = command.wasi_cli_run().call_run(store).await?;
                 Ok(i32::from(ended.is_err()))
             }
@@ -95,7 +98,7 @@ impl Command {
     }
 }
 
-/// What an exit code other than 0 means; why is what the command said last.
+/// What an exit code other than 0 means; why is what the command, or its runtime, said last.
 fn failed(code: i32, said: Option<String>) -> Outcome {
     match (code, said) {
         (REJECT, Some(said)) => Outcome::Reject(fit(&said)),

@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::header::{HeaderName, TE, TRAILER};
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -16,6 +17,7 @@ use super::failure::Failure;
 use super::target::{Target, address, path};
 use super::{body, denied, secrets};
 use crate::handler::log::{Level, Log};
+use crate::handler::spent::Notes;
 
 /// Bytes of a body that a guest writes at once; a few such pieces wait in memory.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -26,6 +28,7 @@ pub struct Outgoing {
     log: Log,
     key: String,
     sent: u32,
+    notes: Option<Notes>,
 }
 
 type Processed = Box<dyn Future<Output = Result<(), Code>> + Send>;
@@ -33,9 +36,9 @@ type Sent = Result<(Response<WasiBody>, Processed), Code>;
 
 impl Outgoing {
     /// For an attempt of this handler; without one, nothing is sent. `key` is the same for all
-    /// attempts of a delivery.
-    pub fn new(client: Option<Arc<Client>>, log: Log, key: String) -> Self {
-        Self { client, log, key, sent: 0 }
+    /// attempts of a delivery. What comes of requests is noted if anyone wants to know.
+    pub fn new(client: Option<Arc<Client>>, log: Log, key: String, notes: Option<Notes>) -> Self {
+        Self { client, log, key, sent: 0, notes }
     }
 
     /// Where a request goes, and its head as it is sent.
@@ -103,7 +106,13 @@ impl WasiHttpHooks for Outgoing {
             Ok((client, target, head)) => {
                 let request = Request::from_parts(head, body::request(content));
                 let log = self.log.clone();
-                Box::new(send(client, target, request, Times::asked(options), log))
+                let noted = self.notes.as_ref().map(|notes| notes.request(target.to_string()));
+                let sent = send(client, target, request, Times::asked(options), log);
+                Box::new(sent.inspect(|sent| {
+                    if let Some(noted) = noted {
+                        noted(status(sent));
+                    }
+                }))
             }
             Err(code) => {
                 drain(content);
@@ -132,6 +141,14 @@ impl WasiHttpHooks for Outgoing {
 /// Whether a field is the connection's, and not a guest's.
 fn is_forbidden(name: &HeaderName) -> bool {
     DEFAULT_FORBIDDEN_HEADERS.contains(name) || [TE, TRAILER].contains(name)
+}
+
+/// The status of an answer, or why there is none.
+fn status(sent: &Sent) -> Result<u16, String> {
+    match sent {
+        Ok((response, _)) => Ok(response.status().as_u16()),
+        Err(code) => Err(format!("{code:?}")),
+    }
 }
 
 async fn send(

@@ -49,7 +49,9 @@ impl Http {
     /// # Errors
     /// The guest broke, or was interrupted.
     pub async fn instantiate(&self, store: &mut Store<Host>) -> wasmtime::Result<Proxy> {
-        self.0.instantiate_async(store).await
+        let server = self.0.instantiate_async(&mut *store).await?;
+        store.data().is_instantiated();
+        Ok(server)
     }
 
     /// Calls a fresh instance. What it does once the response is there belongs to the attempt: it

@@ -101,7 +101,14 @@ mod tests {
             Bytes::from_static(b"body"),
         );
         let route: Arc<str> = "s/h".into();
-        of(Call { id: "evt_1", event: &event, route: &route, attempt: 3, waits: false })
+        of(Call {
+            id: "evt_1",
+            event: &event,
+            route: &route,
+            attempt: 3,
+            waits: false,
+            notes: None,
+        })
     }
 
     #[test]

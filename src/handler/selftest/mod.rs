@@ -131,7 +131,7 @@ async fn make(handler: &Handler, case: Case) -> Result<(), String> {
     let id = EventId::new(event.received_at(), 0, 0).to_string();
     let route = Arc::from(SELFTEST);
     let waits = expect.is_reply();
-    let call = Call { id: &id, event: &event, route: &route, attempt: 1, waits };
+    let call = Call { id: &id, event: &event, route: &route, attempt: 1, waits, notes: None };
     expect.holds(&handler.call(call, Arc::new(Scratch(state)), TIMEOUT).await)
 }
 

@@ -51,7 +51,11 @@ fn each_outcome_is_told_and_decides_over_the_exit_code() {
         let ran = yard.hookyard(&["call", handler, "--body", "-", "--timeout", "100ms"]);
         assert_eq!((ran.code, &*ran.err), (Some(code), ""), "{handler}: {ran:?}");
         assert!(ran.out.starts_with(outcome), "{handler}: {ran:?}");
-        assert!(ran.out.contains("\nwall     ") && ran.out.contains("\ncpu      "), "{ran:?}");
+        for line in ["load", "wall", "cpu", "memory", "ran", "time"] {
+            assert!(ran.out.contains(&format!("\n{line:9}")), "{line}: {ran:?}");
+        }
+        let is_cut_off = ["spin", "grow"].contains(&handler);
+        assert_eq!(ran.out.contains("at least "), is_cut_off, "{ran:?}");
     }
     assert!(!yard.path("data").exists(), "a call stores nothing");
 }
@@ -61,14 +65,16 @@ fn json_has_all_that_an_attempt_leaves() {
     let yard = yard();
     let call = |handler| {
         let mut called = yard.hookyard(&["call", handler, "--body", "-", "--json"]).json();
-        for time in ["wall_ms", "cpu_ms"] {
+        for time in ["load_ms", "wall_ms", "cpu_ms"] {
             assert!(called[time].take().as_f64().unwrap() > 0.0, "{called}");
         }
+        assert!(called["instructions"].take().is_u64(), "{called}");
+        called.as_object_mut().unwrap().remove("time");
         assert_eq!(called["version"].take().as_str().unwrap().len(), 16);
         called
     };
     let same = json!({
-        "version": null, "wall_ms": null, "cpu_ms": null, "peak_memory": 2 * 65_536,
+        "version": null, "load_ms": null, "wall_ms": null, "cpu_ms": null, "instructions": null, "requests": [], "peak_memory": 2 * 65_536,
         "status": null, "after_ms": null, "error": null, "logs": [],
         "state": {}, "emit": [],
     });
@@ -88,6 +94,36 @@ fn json_has_all_that_an_attempt_leaves() {
         with(json!({ "handler": "reply", "outcome": "reply", "status": 404 }))
     );
     assert_eq!(call("grow")["peak_memory"], 34 * 65_536, "2 MiB more, and not a third");
+}
+
+#[test]
+fn an_attempts_instructions_and_time_are_told_by_what_they_were_for() {
+    let yard = yard();
+    std::fs::copy(probe(), yard.path("plugins/probe.wasm")).unwrap();
+    let call = |handler: &str, body: &str| {
+        std::fs::write(yard.path("body"), body).unwrap();
+        yard.hookyard(&["call", handler, "--json", "--body", "body", "--timeout", "50s"]).json()
+    };
+    let [once, again] = [call("ack", ""), call("ack", "more")];
+    assert_eq!(once["instructions"], again["instructions"], "the same is the same");
+    let short = call("probe", r#"{"do":"config","arg":"region","via":"log"}"#);
+    let long = call("probe", r#"{"do":"sleep","arg":"200"}"#);
+    assert!(once["instructions"].as_u64() < short["instructions"].as_u64(), "{once} {short}");
+    let host = &short["time"]["host"];
+    assert_eq!(
+        (&host["config"]["calls"], &host["log"]["calls"]),
+        (&json!(1), &json!(1)),
+        "{short}"
+    );
+    assert!(host["state"].is_null() && long["time"]["host"] == json!({}), "{short} {long}");
+    for called in [&short, &long] {
+        let time = &called["time"];
+        let of_host = time["host"].as_object().unwrap().values().map(|of| &of["ms"]);
+        let parts = ["instantiate_ms", "own_ms", "waiting_ms"].map(|part| &time[part]);
+        let sum: f64 = of_host.chain(parts).map(|ms| ms.as_f64().unwrap()).sum();
+        assert!((sum - called["wall_ms"].as_f64().unwrap()).abs() < 0.001, "{called}");
+    }
+    assert!(long["time"]["waiting_ms"].as_f64().unwrap() >= 190.0, "{long}");
 }
 
 #[test]

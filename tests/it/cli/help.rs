@@ -4,11 +4,12 @@ use std::process::Stdio;
 
 use crate::yard::Yard;
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "serve",
     "check",
     "send",
     "call",
+    "new",
     "presets",
     "verify",
     "events",
@@ -44,6 +45,8 @@ fn a_wrong_command_line_exits_with_2_and_says_what_is_near() {
         (&["presets", "nobody-has-it"], "`hookyard presets` lists them"),
         (&["check", "--jsno"], "'--json'"),
         (&["send"], "<SOURCE>"),
+        (&["new", "rust", "Orders"], "small letters, digits and `-`, beginning with a letter"),
+        (&["new", "perl", "orders"], "[possible values: rust, js, python, go]"),
         (&[], "Usage: hookyard"),
     ] {
         let ran = yard.hookyard(arguments);

@@ -6,6 +6,7 @@ mod check;
 mod events;
 mod help;
 mod languages;
+mod new;
 mod project;
 mod replay;
 mod selftests;

@@ -1,8 +1,8 @@
 //! `hookyard call`.
 
-use std::borrow::Cow;
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -11,23 +11,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::{Value, json};
 
+use self::report::Tried;
 use super::answer::{Answer, Failed};
 use super::{input, plugins};
-use crate::clock::{millis, wall_ms};
+use crate::clock::wall_ms;
 use crate::config::{Config, duration};
 use crate::delivery::Outcome;
-use crate::effects::{Emission, Scratch};
+use crate::effects::Scratch;
 use crate::event::{Event, EventId, UNTYPED};
-use crate::handler::{Call, Called, Handler, LoadError};
+use crate::handler::{Call, Handler, LoadError, Notes};
 use crate::outbox;
 use crate::route::{Mode, Route};
-use crate::text::{head, printable};
 use crate::verify::{Request, Scheme, Verifier};
-
-/// Bytes of a value, or of an event's body, that are shown.
-const SHOWN_BYTES: usize = 200;
 
 /// The name of the route that there is not, and of the source unless one is given.
 const CALL: &str = "call";
@@ -39,14 +35,18 @@ Examples:
   hookyard call job-report --body job.json --source hotglue --timeout 1s
   hookyard call plugins/job-report.wasm --body job.json --header 'X-Try: yes' --json
 
-With --json it prints {\"handler\", \"version\", \"outcome\", \"status\", \"after_ms\", \"error\", \"wall_ms\",
-\"cpu_ms\", \"peak_memory\", \"logs\": [{\"level\", \"message\"}], \"state\": {\"<key>\": \"<new value>\"},
-\"emit\": [{\"event_type\", \"body\"}]}; peak_memory is in bytes, and a deleted key is null.";
+With --json it prints {\"handler\", \"version\", \"outcome\", \"status\", \"after_ms\", \"error\", \"load_ms\",
+\"wall_ms\", \"cpu_ms\", \"instructions\", \"peak_memory\", \"time\": {\"instantiate_ms\", \"own_ms\", \"waiting_ms\",
+\"host\": {\"<log, config, state or emit>\": {\"calls\", \"ms\"}}}, \"requests\": [{\"to\", \"status\", \"error\",
+\"ms\"}], \"logs\": [{\"level\", \"message\"}], \"state\": {\"<key>\": \"<new value>\"}, \"emit\": [{\"event_type\",
+\"body\"}]}; peak_memory is in bytes, a deleted key is null, and a request without an answer has no ms.";
 
 /// Call a handler once, here and now: no server, no signature, nothing stored.
 ///
-/// It has the limits and the config of its table in router.toml. Shows the outcome, the log, wall
-/// and CPU time, and the peak of its memories. Exits with 0 if the outcome is ack or reply.
+/// It has the limits and the config of its table in router.toml. Shows the outcome, the log, where
+/// the time went, the WebAssembly instructions that it executed, and the peak of its memories. To
+/// count instructions takes time too: a server's attempt needs less. Exits with 0 if the outcome is
+/// ack or reply.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -83,18 +83,28 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue)> {
 /// Makes one attempt, and shows what it came to.
 pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let (config, _) = input::config(config)?;
+    let began = Instant::now();
     let handler = load(&config, &args.handler)?;
+    let load = began.elapsed();
     let event = event(&config, args)?;
     let state = args.state.as_deref().map(state).transpose()?.unwrap_or_default();
     let id = EventId::new(event.received_at(), 0, 0).to_string();
-    let waits = waits(&config, &args.handler);
-    let call = Call { id: &id, event: &event, route: &Arc::from(CALL), attempt: 1, waits };
+    let (waits, notes) = (waits(&config, &args.handler), Notes::default());
+    let call = Call {
+        id: &id,
+        event: &event,
+        route: &Arc::from(CALL),
+        attempt: 1,
+        waits,
+        notes: Some(&notes),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.context("cannot start")?;
     let began = Instant::now();
     let mut called = runtime.block_on(handler.call(call, Arc::new(state), args.timeout));
     called.effects = outbox::counting(called.effects, &called.outcome);
-    let tried = Tried { handler: &handler, called, wall: began.elapsed() };
+    let wall = began.elapsed();
+    let tried = Tried { handler: &handler, called, spent: notes.spent(), load, wall };
     let is_good = matches!(tried.called.outcome, Outcome::Ack | Outcome::Reply(_));
     if args.json {
         Ok(Answer::json(&tried.as_json(&args.handler), is_good))
@@ -114,13 +124,15 @@ fn load(config: &Config, handler: &str) -> Result<Arc<Handler>, Failed> {
     } else {
         (plugins.folder.as_path(), handler.to_owned())
     };
-    let handlers = plugins::load(&plugins, folder, BTreeSet::from([name.clone()]))?;
+    let engines = plugins::engines(&plugins)?.counting();
+    let handlers = plugins::load(&plugins, engines, folder, BTreeSet::from([name.clone()]))?;
     let file = plugins::file(folder, &name);
     match handlers.get(&name) {
         Some(Ok(handler)) => Ok(handler.clone()),
         // Whoever mends it calls it.
         Some(Err(LoadError::Selftest { .. })) => {
-            Ok(Arc::new(plugins::named(&plugins, &name.into(), &file)?))
+            let engines = plugins::engines(&plugins)?.counting();
+            Ok(Arc::new(plugins::named(&plugins, engines, &name.into(), &file)?))
         }
         Some(Err(error)) => Err(Failed::about(&file, &error.to_string())),
         None => Err(Failed::about(&file, "there is no such file, and no .wat beside it")),
@@ -159,103 +171,4 @@ fn state(file: &Path) -> Result<Scratch> {
     let texts: BTreeMap<String, String> = serde_json::from_slice(&json)
         .with_context(|| format!("{shown} is no JSON object of strings"))?;
     Ok(Scratch(texts.into_iter().map(|(key, text)| (key, text.into_bytes())).collect()))
-}
-
-/// What one attempt came to.
-struct Tried<'a> {
-    handler: &'a Handler,
-    called: Called,
-    wall: Duration,
-}
-
-impl Tried<'_> {
-    fn shown(&self) -> String {
-        let Called { outcome, cpu, peak_memory, .. } = &self.called;
-        let [wall, cpu] = [self.wall, *cpu].map(|time| time.as_secs_f64() * 1e3);
-        let mut text = format!(
-            "outcome  {}\nwall     {wall:.1} ms\ncpu      {cpu:.1} ms\nmemory   {} KiB\n",
-            in_words(outcome),
-            peak_memory / 1024,
-        );
-        for line in self.logs() {
-            let part = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "log      {}: {}", part("level"), printable(part("message")));
-        }
-        for (key, value) in &self.called.effects.changes.writes {
-            let value =
-                value.as_deref().map_or("is deleted".into(), |value| format!("= {}", shown(value)));
-            let _ = writeln!(text, "state    {} {value}", printable(key));
-        }
-        for Emission { kind, body } in &self.called.effects.emitted {
-            let _ = writeln!(text, "emit     {}: {}", printable(kind), shown(body));
-        }
-        text
-    }
-
-    fn as_json(&self, handler: &str) -> Value {
-        let Called { outcome, cpu, peak_memory, .. } = &self.called;
-        let status = match outcome {
-            Outcome::Reply(reply) => Some(reply.status),
-            _ => None,
-        };
-        json!({
-            "handler": handler,
-            "version": &**self.handler.version(),
-            "outcome": outcome.name(),
-            "status": status,
-            "after_ms": delay(outcome).map(millis),
-            "error": outcome.error(),
-            "wall_ms": self.wall.as_secs_f64() * 1e3,
-            "cpu_ms": cpu.as_secs_f64() * 1e3,
-            "peak_memory": peak_memory,
-            "logs": self.logs(),
-            "state": self.state(),
-            "emit": self.emitted(),
-        })
-    }
-
-    /// Each key that it wrote, with its new value as text, or `null` if it is deleted.
-    fn state(&self) -> BTreeMap<&str, Option<Cow<'_, str>>> {
-        let writes = self.called.effects.changes.writes.iter();
-        writes.map(|(key, value)| (&**key, value.as_deref().map(String::from_utf8_lossy))).collect()
-    }
-
-    fn emitted(&self) -> Vec<Value> {
-        let emitted = self.called.effects.emitted.iter();
-        let one = |Emission { kind, body }: &Emission| json!({ "event_type": kind, "body": String::from_utf8_lossy(body) });
-        emitted.map(one).collect()
-    }
-
-    fn logs(&self) -> Vec<Value> {
-        let logs = self.called.logs.as_deref().unwrap_or("[]");
-        serde_json::from_str(logs).unwrap_or_default()
-    }
-}
-
-/// The beginning of a value, as text.
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    printable(head(&text, SHOWN_BYTES)).into_owned()
-}
-
-fn delay(outcome: &Outcome) -> Option<Duration> {
-    match outcome {
-        Outcome::Retry { after, .. } => *after,
-        _ => None,
-    }
-}
-
-fn in_words(outcome: &Outcome) -> String {
-    let mut words = outcome.name().to_owned();
-    if let Outcome::Reply(reply) = outcome {
-        words += &format!(" {}", reply.status);
-    }
-    if let Some(after) = delay(outcome) {
-        words += &format!(" after {} ms", millis(after));
-    }
-    if let Some(error) = outcome.error() {
-        words += &format!(": {}", printable(&error));
-    }
-    words
 }
