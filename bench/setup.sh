@@ -5,7 +5,7 @@ set -eu
 cd -- "$(dirname -- "$0")"
 
 missing=
-for package in wrk redis-server nginx libnginx-mod-http-lua lua-nginx-redis webhook; do
+for package in wrk redis-server nginx libnginx-mod-http-lua lua-nginx-redis webhook linux-perf; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
 # shellcheck disable=SC2086
@@ -15,6 +15,10 @@ done
 if [ ! -d peers/celery/venv ]; then
     python3 -m venv peers/celery/venv
     peers/celery/venv/bin/pip install --quiet fastapi uvicorn uvloop httptools 'celery[redis]'
+fi
+if [ ! -d venv ]; then
+    python3 -m venv venv
+    venv/bin/pip install --quiet matplotlib
 fi
 
 cargo build --quiet --release --locked --manifest-path floor/Cargo.toml --target-dir floor/target

@@ -125,11 +125,56 @@ impl Route {
     }
 }
 
-/// All routes, found by source and by name.
+/// All routes, found by source, event type and name.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    by_source: HashMap<Arc<str>, Vec<Arc<Route>>>,
+    by_source: HashMap<Arc<str>, Candidates>,
     by_name: HashMap<Arc<str>, Arc<Route>>,
+}
+
+/// The routes of one source. Those that name their types are found by them: there may be
+/// thousands, one a type.
+#[derive(Debug, Clone, Default)]
+struct Candidates {
+    routes: Vec<Arc<Route>>,
+    /// The places of those that take this very type.
+    by_type: HashMap<String, Vec<usize>>,
+    /// The places of all others, whose globs have to be asked.
+    others: Vec<usize>,
+}
+
+impl Candidates {
+    fn push(&mut self, route: Arc<Route>) {
+        let place = self.routes.len();
+        match route.events.names() {
+            Some(types) => {
+                for kind in types {
+                    let places = self.by_type.entry(kind.clone()).or_default();
+                    // A type may be named twice.
+                    if places.last() != Some(&place) {
+                        places.push(place);
+                    }
+                }
+            }
+            None => self.others.push(place),
+        }
+        self.routes.push(route);
+    }
+
+    /// Those that may take events of that type, in order.
+    fn of(&self, kind: &str) -> impl Iterator<Item = &Arc<Route>> {
+        let mut named = self.by_type.get(kind).map(Vec::as_slice).unwrap_or_default();
+        let mut others = &*self.others;
+        std::iter::from_fn(move || {
+            let next = match (named, others) {
+                ([a, ..], [b, ..]) if a < b => &mut named,
+                ([_, ..], []) => &mut named,
+                _ => &mut others,
+            };
+            let place = next.split_off_first()?;
+            self.routes.get(*place)
+        })
+    }
 }
 
 impl Table {
@@ -152,8 +197,9 @@ impl Table {
         facts: &Facts<'_>,
         failed: impl Fn(&Route, &Failure),
     ) -> impl Iterator<Item = &'a Arc<Route>> {
-        let routes = self.by_source.get(facts.source()).map(Vec::as_slice).unwrap_or_default();
-        routes.iter().filter(move |route| match route.verdict(facts) {
+        let candidates = self.by_source.get(facts.source());
+        let routes = candidates.into_iter().flat_map(|candidates| candidates.of(facts.kind()));
+        routes.filter(move |route| match route.verdict(facts) {
             Verdict::Takes => true,
             Verdict::CannotSay(failure) => {
                 failed(route, &failure);
@@ -173,6 +219,9 @@ impl Table {
         self.by_name.values()
     }
 }
+
+/// What makes more of a glob than a name.
+const GLOB: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
 /// Globs of event types. `*` is any text (`/` and `.` too), `?` any character, `[ab]` one of
 /// them, `{x,y}` either.
@@ -209,6 +258,14 @@ impl EventGlobs {
             set.add(glob);
         }
         Ok(Self::Any { texts, set: set.build()? })
+    }
+
+    /// The types that it takes, where it names each.
+    fn names(&self) -> Option<&[String]> {
+        match self {
+            Self::Any { texts, .. } if !texts.iter().any(|text| text.contains(GLOB)) => Some(texts),
+            Self::All | Self::Any { .. } => None,
+        }
     }
 
     /// Whether any of the globs matches the whole event type.
@@ -311,6 +368,27 @@ mod tests {
         assert_eq!(names("t", "y"), ["b", "c"]);
         assert_eq!(names("u", "x"), Vec::<String>::new());
         assert_eq!(table.get("c").map(|route| &*route.name), Some("c"));
+    }
+
+    #[test]
+    fn routes_that_name_types_and_those_with_globs_are_found_alike() {
+        let all = [
+            ("a", vec!["x"]),
+            ("b", vec!["*"]),
+            ("c", vec!["y", "x", "y"]),
+            ("d", vec!["{x,z}"]),
+            ("e", vec!["z"]),
+            ("f", vec!["x", "w*"]),
+            ("g", vec!["\\*"]),
+            ("h", vec!["x"]),
+        ];
+        let routes = all.iter().map(|(name, events)| route(name, &["s"], events));
+        let table = Table::new(routes.collect());
+        for kind in ["x", "y", "z", "w1", "*", ""] {
+            let taken = all.iter().filter(|(_, events)| globs(events).matches(kind));
+            let expected: Vec<_> = taken.map(|(name, _)| (*name).to_owned()).collect();
+            assert_eq!(matching(&table, &event("s", kind, "")).0, expected, "{kind}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import random
 
 SECRET = b"bench-secret-0123456789"
 STATUSES = ("JOB_COMPLETED", "JOB_CREATED", "SYNC_SUCCESS", "JOB_FAILED")
@@ -41,10 +42,26 @@ def signature(body):
     return hmac.new(SECRET, body, hashlib.sha1).hexdigest()
 
 
-def write_lua(path):
-    """The bodies and their signatures as a Lua table, for wrk."""
+def sized(job_id, n, size):
+    """A body of so many bytes, by its message; of a small one little else is left."""
+    job = json.loads(body(job_id, n))
+    if size < len(json.dumps(job)):
+        job = {"job_id": job_id, "status": job["status"]}
+    job["message"] = ""
+    room = size - len(json.dumps(job))
+    job["message"] = random.Random(n).randbytes(room // 2 + 1).hex()[:room]
+    return json.dumps(job).encode()
+
+
+def typed(job_id, n, kinds):
+    """A body whose event type is one of so many."""
+    return json.dumps({**json.loads(body(job_id, n)), "status": f"KIND_{n % kinds}"}).encode()
+
+
+def write_lua(path, made=body, count=DISTINCT):
+    """So many bodies and their signatures as a Lua table, for wrk."""
     rows = []
-    for n in range(DISTINCT):
-        text = body(f"J{n:07}", n)
+    for n in range(count):
+        text = made(f"J{n:07}", n)
         rows.append("{body=[==[%s]==],signature=%r}" % (text.decode(), signature(text)))
     path.write_text("return {\n" + ",\n".join(rows) + "}\n")

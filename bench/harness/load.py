@@ -11,16 +11,18 @@ DRAIN_SECONDS = 30
 STILL_SECONDS = 2
 
 
-def wrk(system, seconds, connections, bodies):
+def wrk(system, seconds, connections, bodies, **extra):
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
                "-s", str(HERE / "post.lua"), system.url]
-    environment = dict(os.environ, BODIES=str(bodies))
+    environment = dict(os.environ, BODIES=str(bodies), **extra)
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def result(load):
     text = load.communicate()[0]
-    return json.loads(text.split("RESULT ")[1].splitlines()[0])
+    lines = (line.split(" ", 2) for line in text.splitlines() if line.startswith("STATUS "))
+    found = json.loads(text.split("RESULT ")[1].splitlines()[0])
+    return {**found, "statuses": {status: int(count) for _, count, status in lines}}
 
 
 def drained(system, wanted):
@@ -37,27 +39,35 @@ def drained(system, wanted):
     return last, since
 
 
-def measure(system, seconds, connections, bodies):
-    """One run, after one second of warming up."""
+def measure(system, seconds, connections, bodies, times=1):
+    """One run of a system that is not running yet, after one second of warming up. Each event is
+    handled so many times."""
     system.start_all()
-    warm = result(wrk(system, 1, connections, bodies))
+    return again(system, seconds, connections, bodies, times)
+
+
+def again(system, seconds, connections, bodies, times=1):
+    """One run of a system that is running."""
     handled = system.handled()
-    before, _ = drained(system, (handled or 0) + warm["requests"])
+    warm = result(wrk(system, 1, connections, bodies))
+    before, _ = drained(system, (handled or 0) + times * warm["requests"])
     time.sleep(0.3)
-    cpu, began = system.cpu(), time.time()
+    cpu, written, began = system.cpu(), system.written(), time.time()
     load = wrk(system, seconds, connections, bodies)
     time.sleep(seconds * 0.8)
     memory = system.memory()
     found = result(load)
     acked = found["requests"] - found["refused"]
-    after, ended = drained(system, (before or 0) + acked)
-    processed = None if after is None else after - before
-    cpu = system.cpu() - cpu
+    after, ended = drained(system, (before or 0) + times * acked)
+    processed = None if after is None else (after - before) / times
+    cpu, written = system.cpu() - cpu, system.written() - written
+    done = max(1, acked if processed is None else min(acked, processed))
     return {
         "seconds": seconds, "connections": connections, "acked": acked, "acked_per_second": acked / found["seconds"],
         "processed": processed,
         "processed_per_second": None if processed is None else processed / (ended - began),
-        "cpu_us": 1e6 * cpu / max(1, acked if processed is None else min(acked, processed)),
+        "cpu_us": 1e6 * cpu / done,
+        "written": written / done,
         "memory": max(memory, system.memory()),
         **{key: found[key] for key in ("p50", "p99", "max", "refused", "broken")},
     }

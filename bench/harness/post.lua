@@ -1,5 +1,5 @@
 -- wrk's script: posts the signed bodies in turn, each request with an event id of its own in a
--- header that is not signed.
+-- header that is not signed. With STATUSES it tells answers apart.
 local bodies = dofile(os.getenv("BODIES"))
 local mark, heads, tails = "@@@@@@@@@@", {}, {}
 
@@ -26,8 +26,25 @@ function request()
   return heads[n] .. string.format("%d-%d", salt, sent) .. tails[n]
 end
 
+local sender
+statuses = {}
+
+function setup(thread)
+  sender = thread
+end
+
+if os.getenv("STATUSES") then
+  function response(status, headers)
+    local key = status .. (headers["Retry-After"] and " with Retry-After" or "")
+    statuses[key] = (statuses[key] or 0) + 1
+  end
+end
+
 function done(summary, latency)
   local errors = summary.errors
+  for status, count in pairs(sender:get("statuses")) do
+    io.write(string.format("STATUS %d %s\n", count, status))
+  end
   io.write(string.format(
     'RESULT {"requests":%d,"seconds":%f,"refused":%d,"broken":%d,"p50":%.2f,"p99":%.2f,"max":%.2f}\n',
     summary.requests, summary.duration / 1e6, errors.status,

@@ -113,20 +113,20 @@ class System:
 
     def cpu(self):
         """Seconds of CPU time of all roles, with those of processes that have ended."""
-        ticks = 0
-        for role in self.processes:
-            for pid in self.pids(role):
-                try:
-                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                except OSError:
-                    continue
-                ticks += sum(int(field) for field in fields[11:15])
-        return ticks / TICK
+        return sum(self.cpu_of(pid) for role in self.processes for pid in self.pids(role))
 
-    def memory(self):
-        """MiB that all roles share out among them."""
+    def cpu_of(self, pid):
+        """Seconds of CPU time of a process, with those of its children that have ended."""
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0
+        return sum(int(field) for field in fields[11:15]) / TICK
+
+    def memory(self, *roles):
+        """MiB that these roles share out among them, or all."""
         kib = 0
-        for role in self.processes:
+        for role in roles or self.processes:
             for pid in self.pids(role):
                 try:
                     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -135,6 +135,18 @@ class System:
                 kib += sum(int(line.split()[1]) for line in rollup.splitlines()
                            if line.startswith("Pss:"))
         return kib / 1024
+
+    def written(self):
+        """Bytes that all roles had written to the disk."""
+        total = 0
+        for role in self.processes:
+            for pid in self.pids(role):
+                try:
+                    text = Path(f"/proc/{pid}/io").read_text()
+                except OSError:
+                    continue
+                total += int(text.split("\nwrite_bytes: ")[1].split()[0])
+        return total
 
     def handled(self):
         """How many events the workers say they have handled; `None`: nobody counts."""

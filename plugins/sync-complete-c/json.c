@@ -9,14 +9,17 @@ enum { DEPTH = 100 };
 static const char *value(const char *at, int depth);
 
 static const char *space(const char *at) {
-    return at + strspn(at, " \t\r\n");
+    while (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n') at++;
+    return at;
 }
 
 // Each of these gives the place behind what it reads, or NULL if that is not there.
 
 static const char *literal(const char *at, const char *word) {
-    size_t length = strlen(word);
-    return strncmp(at, word, length) == 0 ? at + length : NULL;
+    while (*word) {
+        if (*at++ != *word++) return NULL;
+    }
+    return at;
 }
 
 static const char *hex4(const char *at, uint32_t *code) {
@@ -60,27 +63,25 @@ static const char *string(const char *at, char **text) {
     if (*at++ != '"') return NULL;
     while (*at != '"') {
         uint32_t code = (uint8_t)*at++;
-        char character[4] = {(char)code}, *end = character + 1;
         if (code < 0x20) return NULL;
-        if (code == '\\') {
-            static const char names[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-            const char *name = *at ? strchr(names, *at) : NULL;
-            code = name ? (uint8_t)meant[name - names] : 0;
-            at = *at == 'u' ? escaped(at + 1, &code) : name ? at + 1 : NULL;
-            if (!at) return NULL;
-            end = utf8(character, code);
+        if (code != '\\') {
+            if (text) *(*text)++ = (char)code;
+            continue;
         }
-        if (text) {
-            memcpy(*text, character, (size_t)(end - character));
-            *text += end - character;
-        }
+        static const char names[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+        const char *name = *at ? strchr(names, *at) : NULL;
+        code = name ? (uint8_t)meant[name - names] : 0;
+        at = *at == 'u' ? escaped(at + 1, &code) : name ? at + 1 : NULL;
+        if (!at) return NULL;
+        if (text) *text = utf8(*text, code);
     }
     return at + 1;
 }
 
 static const char *digits(const char *at) {
-    size_t length = strspn(at, "0123456789");
-    return length ? at + length : NULL;
+    if (*at < '0' || *at > '9') return NULL;
+    while (*at >= '0' && *at <= '9') at++;
+    return at;
 }
 
 static const char *number(const char *at) {

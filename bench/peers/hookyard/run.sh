@@ -1,12 +1,18 @@
 #!/bin/sh
 # hookyard as a peer. HOOKYARD: the program, by default the release build.
 # With HANDLED its handler is `tally`, which counts in its state how often it handled each event.
+# ROUTER: a file that router.toml has instead of its route; DATA/plugins may have handlers for it.
 set -eu
 here=$(cd -- "$(dirname -- "$0")" && pwd)
 root=$(cd -- "$here/../../.." && pwd)
 hookyard=${HOOKYARD:-$root/target/release/hookyard}
 handler=count grants=
 [ -z "${HANDLED:-}" ] || { handler=tally grants='state = { bytes = "16MiB" }'; }
+route="[[routes]]
+source = \"hotglue\"
+handler = \"$handler\"
+[handlers.$handler]
+$grants"
 admin=$((${PORT:-18080} + 1))
 
 case $1 in
@@ -24,11 +30,7 @@ admin = "127.0.0.1:$admin"
 scheme = "hotglue"
 secrets = [{ env = "SECRET" }]
 event_id = { header = "X-Event-Id" }
-[[routes]]
-source = "hotglue"
-handler = "$handler"
-[handlers.$handler]
-$grants
+$(if [ -n "${ROUTER:-}" ]; then cat "$ROUTER"; else echo "$route"; fi)
 TOML
     cd "$DATA"
     exec "$hookyard" serve

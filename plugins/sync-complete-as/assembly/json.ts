@@ -33,13 +33,13 @@ export class Json {
 
   /** The text as a string of JSON. */
   static quote(text: string): string {
-    let quoted = '"';
+    const quoted = new Array<string>();
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
-      if (code == CharCode.QUOTE || code == CharCode.BACKSLASH) quoted += '\\';
-      quoted += code < 0x20 ? '\\u' + code.toString(16).padStart(4, '0') : text.charAt(i);
+      if (code == CharCode.QUOTE || code == CharCode.BACKSLASH) quoted.push('\\');
+      quoted.push(code < 0x20 ? '\\u' + code.toString(16).padStart(4, '0') : text.charAt(i));
     }
-    return quoted + '"';
+    return '"' + quoted.join('') + '"';
   }
 }
 
@@ -119,19 +119,19 @@ class Reader {
   private string(): string | null {
     if (!this.take('"')) return null;
     let text = '';
-    while (!this.take('"')) {
+    let start = this.at;
+    while (this.peek() != CharCode.QUOTE) {
       const code = this.peek();
       if (code < 0x20) return null;
       this.at++;
-      if (code != CharCode.BACKSLASH) {
-        text += String.fromCharCode(code);
-        continue;
-      }
+      if (code != CharCode.BACKSLASH) continue;
+      text += this.text.substring(start, this.at - 1);
       const escaped = this.escape();
       if (escaped < 0) return null;
       text += String.fromCharCode(escaped);
+      start = this.at;
     }
-    return text;
+    return text + this.text.substring(start, this.at++);
   }
 
   /** What is meant behind a backslash; negative if nothing is. */
