@@ -1,5 +1,7 @@
 //! The writer's statements: what each operation does to the tables, inside one transaction.
 
+use std::fmt::Write;
+
 use rusqlite::{Connection, params};
 
 use super::body::Packed;
@@ -7,10 +9,19 @@ use super::queue::{self, AT_ONCE, NEVER, Row};
 use super::retain;
 use super::routes::{Moved, Routes};
 use super::schema::{self, ORDINAL_BITS};
-use super::{Again, Append, Attempt, Sameness, Settle, Settled, Target, order};
+use super::tables::Tables;
+use super::{Again, Append, Attempt, Settle, Settled, Target, order};
 use crate::clock::millis;
 use crate::delivery::{Next, Outcome, Reply, State};
 use crate::event::Headers;
+
+/// Stores an event.
+pub const INSERT_EVENT: &str = "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?)";
+/// Stores a delivery with its first attempt. There is a row before that if it was replayed first.
+pub const INSERT_DELIVERY: &str = "INSERT INTO delivery VALUES(?,?,?,1,?,?,?,?,?,?,?,?)
+    ON CONFLICT(id) DO UPDATE SET state=excluded.state, attempts=1, due_at=excluded.due_at,
+    cause=excluded.cause, started_at=excluded.started_at, duration=excluded.duration,
+    outcome=excluded.outcome, error=excluded.error, version=excluded.version, logs=excluded.logs";
 
 /// Why a delivery is dead that no attempt was made of.
 const FULL: &str = "the route's backlog was full";
@@ -38,7 +49,7 @@ pub fn is_refused(append: &Append, room: &[bool]) -> bool {
 /// Stores an event, its settled delivery if it has one, and a fresh one for each of its routes,
 /// which is dead where there is no `room`.
 pub fn append(
-    db: &Connection,
+    tables: &mut Tables<'_>,
     append: &Append,
     room: &[bool],
     routes: &mut Routes,
@@ -47,38 +58,30 @@ pub fn append(
     let (seq, bytes, first) = (append.id.seq(), append.size(), append.first_waiting());
     let settled = append.settled.iter().map(|settled| &settled.route);
     let names = settled.chain(append.targets.iter().map(|target| &target.route));
-    let ids = names.map(|name| routes.id(db, name)).collect::<rusqlite::Result<Vec<i64>>>()?;
-    insert(db, append, &ids)?;
-    if let Some(same) = append.same {
-        remember(db, seq, append.event.received_at(), same)?;
-    }
+    let ids = names.map(|name| routes.id(tables, name)).collect::<rusqlite::Result<Vec<i64>>>()?;
+    insert(tables, append, &ids)?;
     if let Some(settled) = &append.settled {
-        record(db, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
+        record(tables, &Made::of(delivery_key(seq, 0), 1, settled), None)?;
         moved.came_to(&settled.next);
     }
-    let mut due = Vec::new();
     let waiting = append.targets.iter().zip(ids.into_iter().skip(first)).zip(room);
     for (place, ((target, route), room)) in waiting.enumerate() {
         let delivery = delivery_key(seq, first + place);
         if !room {
-            refuse(db, delivery, &target.route)?;
+            refuse(tables, delivery, &target.route)?;
             moved.came_to(&Next::Dead);
             continue;
         }
         let row = Row { route, due_at: AT_ONCE, delivery, attempt: 1, bytes, order: target.order };
         moved.unsettled(route, 1, bytes);
-        due.extend(enter(db, row)?);
+        moved.fresh.extend(enter(tables, row)?);
     }
-    moved.fresh.insert(seq, due);
     Ok(())
 }
 
-fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()> {
+fn insert(tables: &mut Tables<'_>, append: &Append, ids: &[i64]) -> rusqlite::Result<()> {
     let event = &append.event;
     let (form, body) = append.body.row();
-    let attributes = serde_json::to_string(event.attributes()).unwrap_or_default();
-    let targets: Vec<String> = ids.iter().map(i64::to_string).collect();
-    let mut insert = db.prepare_cached("INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?)")?;
     let row = params![
         append.id.seq(),
         event.received_at(),
@@ -86,29 +89,40 @@ fn insert(db: &Connection, append: &Append, ids: &[i64]) -> rusqlite::Result<()>
         event.kind(),
         event.proof(),
         ids.len(),
-        attributes,
+        append.attributes,
         event.headers().as_bytes(),
         form,
         body,
-        targets.join(","),
+        targets(ids),
     ];
-    insert.execute(row)?;
+    tables.event.execute(row)?;
     if let Packed::Spooled(file) = &append.body {
         let sql = "INSERT INTO spooled VALUES(?,?)";
-        db.prepare_cached(sql)?.execute(params![file.name(), file.bytes()])?;
-        retain::spooled(db, file.bytes().cast_signed() as i64)?;
+        tables.prepare_cached(sql)?.execute(params![file.name(), file.bytes()])?;
+        retain::spooled(tables, file.bytes().cast_signed() as i64)?;
     }
     Ok(())
 }
 
+/// The numbers of an event's routes as its row keeps them.
+fn targets(ids: &[i64]) -> String {
+    let mut targets = String::new();
+    for (place, id) in ids.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        // Memory takes all of it.
+        let _written = write!(targets, "{comma}{id}");
+    }
+    targets
+}
+
 /// Puts a delivery in the queue, unless it has to wait for another.
-pub fn enter(db: &Connection, row: Row) -> rusqlite::Result<Option<Row>> {
+pub fn enter(tables: &mut Tables<'_>, row: Row) -> rusqlite::Result<Option<Row>> {
     if let Some(order) = row.order
-        && !order::enter(db, &row, order)?
+        && !order::enter(tables, &row, order)?
     {
         return Ok(None);
     }
-    queue::add(db, &row)?;
+    queue::add(tables, &row)?;
     Ok(Some(row))
 }
 
@@ -116,11 +130,6 @@ pub fn enter(db: &Connection, row: Row) -> rusqlite::Result<Option<Row>> {
 fn refuse(db: &Connection, delivery: i64, route: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO delivery(id, route, state, attempts, cause) VALUES(?,?,'dead',0,?)";
     db.prepare_cached(sql)?.execute(params![delivery, route, FULL]).map(drop)
-}
-
-fn remember(db: &Connection, seq: u64, at: u64, same: Sameness) -> rusqlite::Result<()> {
-    let row = params![seq, at, same.to_bytes()];
-    db.prepare_cached("INSERT INTO dedupe VALUES(?,?,?)")?.execute(row).map(drop)
 }
 
 /// Counts one more duplicate of the event number `seq`, unless the event was removed meanwhile.
@@ -131,7 +140,7 @@ pub fn duplicate(db: &Connection, seq: u64) -> rusqlite::Result<()> {
 
 /// Settles a delivery that was just taken out of the queue. It is due again, or the one that waited
 /// for it is due.
-pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<()> {
+pub fn settle(tables: &mut Tables<'_>, settle: &Settle, moved: &mut Moved) -> rusqlite::Result<()> {
     let Settle { lease, attempt, next, .. } = settle;
     let row = lease.row;
     let mut due_at = None;
@@ -139,31 +148,31 @@ pub fn settle(db: &Connection, settle: &Settle, moved: &mut Moved) -> rusqlite::
         Next::RetryAt(at) => {
             let at = at.clamp(AT_ONCE + 1, NEVER);
             let again = Row { due_at: at, attempt: row.attempt + 1, ..row };
-            queue::add(db, &again)?;
+            queue::add(tables, &again)?;
             moved.next.push(again);
             due_at = Some(at);
         }
         Next::Done | Next::Dead => {
             moved.unsettled(row.route, -1, -row.bytes);
             if let Some(order) = row.order {
-                moved.next.extend(order::leave(db, &row, order)?);
+                moved.next.extend(order::leave(tables, &row, order)?);
             }
         }
     }
     moved.came_to(next);
     let (route, n) = (&*lease.route, row.attempt);
-    record(db, &Made { key: row.delivery, route, n, attempt, next }, due_at)
+    record(tables, &Made { key: row.delivery, route, n, attempt, next }, due_at)
 }
 
 /// Records one more attempt of a delivery that failed on a sync route, unless it was removed
 /// meanwhile.
-pub fn again(db: &Connection, again: &Again, moved: &mut Moved) -> rusqlite::Result<()> {
-    if !db.prepare_cached("SELECT 1 FROM delivery WHERE id=?")?.exists([again.key])? {
+pub fn again(tables: &mut Tables<'_>, again: &Again, moved: &mut Moved) -> rusqlite::Result<()> {
+    if !tables.prepare_cached("SELECT 1 FROM delivery WHERE id=?")?.exists([again.key])? {
         return Ok(());
     }
     moved.dead -= 1;
     moved.came_to(&again.settled.next);
-    record(db, &Made::of(again.key, again.n, &again.settled), None)
+    record(tables, &Made::of(again.key, again.n, &again.settled), None)
 }
 
 /// An attempt that was made, and of what.
@@ -182,7 +191,7 @@ impl<'a> Made<'a> {
     }
 }
 
-fn record(db: &Connection, made: &Made<'_>, due_at: Option<u64>) -> rusqlite::Result<()> {
+fn record(tables: &mut Tables<'_>, made: &Made<'_>, due_at: Option<u64>) -> rusqlite::Result<()> {
     let Made { key, route, n, attempt, next } = made;
     let state = next.state().name();
     let error = attempt.outcome.error();
@@ -191,23 +200,19 @@ fn record(db: &Connection, made: &Made<'_>, due_at: Option<u64>) -> rusqlite::Re
     let outcome = attempt.outcome.name();
     let Attempt { started_at, version, logs, .. } = attempt;
     if let Outcome::Reply(reply) = &attempt.outcome {
-        keep_reply(db, *key, reply)?;
+        keep_reply(tables, *key, reply)?;
     }
     if *n == 1 {
-        let sql = "INSERT INTO delivery VALUES(?,?,?,1,?,?,?,?,?,?,?,?)
-            ON CONFLICT(id) DO UPDATE SET state=excluded.state, attempts=1, due_at=excluded.due_at,
-            cause=excluded.cause, started_at=excluded.started_at, duration=excluded.duration,
-            outcome=excluded.outcome, error=excluded.error, version=excluded.version,
-            logs=excluded.logs";
         let row = params![
             key, route, state, due_at, cause, started_at, took, outcome, error, version, logs
         ];
-        return db.prepare_cached(sql)?.execute(row).map(drop);
+        return tables.first_attempt.execute(row).map(drop);
     }
     let row = params![key, n, started_at, took, outcome, error, version, logs];
-    db.prepare_cached("INSERT OR REPLACE INTO attempt VALUES(?,?,?,?,?,?,?,?)")?.execute(row)?;
+    let insert = "INSERT OR REPLACE INTO attempt VALUES(?,?,?,?,?,?,?,?)";
+    tables.prepare_cached(insert)?.execute(row)?;
     let sql = "UPDATE delivery SET state=?, attempts=?, due_at=?, cause=? WHERE id=?";
-    db.prepare_cached(sql)?.execute(params![state, n, due_at, cause, key]).map(drop)
+    tables.prepare_cached(sql)?.execute(params![state, n, due_at, cause, key]).map(drop)
 }
 
 /// Keeps what a sender was told, for when it asks again.

@@ -1,9 +1,11 @@
 //! How an event's body is kept: compressed in its row, or in a file of its own when it is large,
 //! since a large row would hold up every other event's commit.
 
+use std::cell::RefCell;
 use std::io;
 
 use bytes::Bytes;
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use ulid::Ulid;
 
 use super::spool::{Spool, Spooled};
@@ -31,8 +33,7 @@ impl Packed {
         if body.len() < COMPRESS_BYTES {
             return Self::Raw(body.clone());
         }
-        let packed = lz4_flex::compress_prepend_size(body);
-        if packed.len() < body.len() { Self::Lz4(packed) } else { Self::Raw(body.clone()) }
+        compressed(body).map_or_else(|| Self::Raw(body.clone()), Self::Lz4)
     }
 
     /// The number by which a row tells the forms apart, and what the row holds.
@@ -48,6 +49,21 @@ impl Packed {
     pub fn len(&self) -> usize {
         self.row().1.len()
     }
+}
+
+/// A body as an LZ4 block behind its length, if it is smaller so. What it takes to make one is kept by
+/// the thread.
+fn compressed(body: &[u8]) -> Option<Vec<u8>> {
+    thread_local! {
+        static SPARE: RefCell<(CompressTable, Vec<u8>)> = RefCell::default();
+    }
+    let length = u32::try_from(body.len()).ok()?.to_le_bytes();
+    SPARE.with_borrow_mut(|(table, spare)| {
+        spare.resize(get_maximum_output_size(body.len()).max(spare.len()), 0);
+        let size = compress_into_with_table(body, spare, table).ok()?;
+        let block = spare.get(..size)?;
+        (length.len() + size < body.len()).then(|| [&length[..], block].concat())
+    })
 }
 
 /// The body that a row keeps in the form of that number.

@@ -1,8 +1,7 @@
 //! Settling together with the effects of the attempt: all of it in one transaction, or none.
 
-use rusqlite::Connection;
-
 use super::routes::{Moved, Routes};
+use super::tables::Tables;
 use super::work::{Again, AppendError, Settle, Settled, Staged};
 use super::{apply, queue, state};
 
@@ -19,66 +18,66 @@ pub enum Ended {
 
 /// Settles a lease, with the effects of its attempt.
 pub fn settle(
-    db: &Connection,
+    tables: &mut Tables<'_>,
     settle: &Settle,
     routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<Ended> {
     let row = &settle.lease.row;
-    if !queue::remove(db, row)? {
+    if !queue::remove(tables, row)? {
         return Ok(Ended::Before);
     }
     if let Some(effects) = &settle.effects
-        && !commit(db, &effects.staged, routes, moved)?
+        && !commit(tables, &effects.staged, routes, moved)?
     {
-        queue::add(db, row)?;
+        queue::add(tables, row)?;
         return Ok(Ended::Outdated);
     }
-    apply::settle(db, settle, moved)?;
+    apply::settle(tables, settle, moved)?;
     Ok(Ended::Now)
 }
 
 /// Records one more attempt of a delivery that failed on a sync route, with its effects.
 pub fn again(
-    db: &Connection,
+    tables: &mut Tables<'_>,
     again: &Again,
     routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<Result<(), AppendError>> {
-    if !commit_settled(db, Some(&again.settled), routes, moved)? {
+    if !commit_settled(tables, Some(&again.settled), routes, moved)? {
         return Ok(Err(AppendError::Outdated));
     }
-    apply::again(db, again, moved)?;
+    apply::again(tables, again, moved)?;
     Ok(Ok(()))
 }
 
 /// Writes the effects of an attempt that was made before its event was stored, if there was one;
 /// false, and nothing written, when what it read has changed.
 pub fn commit_settled(
-    db: &Connection,
+    tables: &mut Tables<'_>,
     settled: Option<&Settled>,
     routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<bool> {
     match settled.and_then(|settled| settled.effects.as_ref()) {
-        Some(staged) => commit(db, staged, routes, moved),
+        Some(staged) => commit(tables, staged, routes, moved),
         None => Ok(true),
     }
 }
 
 fn commit(
-    db: &Connection,
+    tables: &mut Tables<'_>,
     staged: &Staged,
     routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<bool> {
     let Staged { changes, emitted } = staged;
-    let Some(after) = state::check(db, changes)? else { return Ok(false) };
-    state::write(db, changes, &after)?;
+    let Some(after) = state::check(tables, changes)? else { return Ok(false) };
+    state::write(tables, changes, &after)?;
     for event in emitted {
         // It has no sender who could be asked to come again.
         let room = apply::room(event, routes, moved);
-        apply::append(db, event, &room, routes, moved)?;
+        apply::append(tables, event, &room, routes, moved)?;
     }
     Ok(true)
 }

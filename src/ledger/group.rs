@@ -4,11 +4,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::dedupe::Seen;
 use super::effects::Ended;
+use super::entries::{Entries, Entry};
 use super::inbox::Batch;
 use super::retain::{Removal, Removed};
 use super::routes::{Moved, Routes};
+use super::seen::Seen;
+use super::tables::Tables;
 use super::{Append, AppendError, Receipt, apply, effects, order, replay};
 use crate::clock::wall_ms;
 
@@ -23,8 +25,8 @@ pub struct Done {
     pub again: Vec<Result<(), AppendError>>,
     /// How many deliveries each replay made pending, in their order.
     pub replayed: Vec<usize>,
-    /// How many ids were remembered.
-    pub remembered: usize,
+    /// The ids that were remembered.
+    pub remembered: Entries,
     /// What became of deliveries.
     pub moved: Moved,
     /// No delivery waits for another any more of the route that keeps no order.
@@ -62,32 +64,34 @@ impl Group<'_> {
     ) -> rusqlite::Result<()> {
         let group = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
         let written = group.total_changes();
+        let tables = &mut Tables::of(db)?;
         for settle in &batch.settles {
-            let ended = effects::settle(&group, settle, self.routes, &mut done.moved)?;
+            let ended = effects::settle(tables, settle, self.routes, &mut done.moved)?;
             done.ended.push(ended);
         }
         for append in &batch.appends {
-            let receipt = self.append(&group, append, done)?;
+            let receipt = self.append(tables, append, done)?;
             done.receipts.push(receipt);
         }
         for again in &batch.again {
-            let made = effects::again(&group, again, self.routes, &mut done.moved)?;
+            let made = effects::again(tables, again, self.routes, &mut done.moved)?;
             done.again.push(made);
         }
         for pause in &batch.pauses {
             self.routes.pause(&group, &pause.route, pause.paused)?;
         }
         for replay in &batch.replays {
-            done.replayed.push(replay::apply(&group, replay, self.routes, &mut done.moved)?);
+            done.replayed.push(replay::apply(tables, replay, self.routes, &mut done.moved)?);
         }
         if let Some(route) = self.unordered {
-            done.released = !order::release(&group, route)?;
+            done.released = !order::release(tables, route)?;
         }
         if self.removal.is_due() {
             let remembered = self.seen().oldest();
             done.removed =
                 Some(self.removal.step(&group, wall_ms(), remembered, &mut done.moved)?);
         }
+        done.remembered.write(&group)?;
         self.routes.write(&group, &done.moved)?;
         // A disk that has nothing to keep is left alone.
         if self.last || group.total_changes() > written {
@@ -98,7 +102,7 @@ impl Group<'_> {
 
     fn append(
         &mut self,
-        db: &Connection,
+        tables: &mut Tables<'_>,
         append: &Append,
         done: &mut Done,
     ) -> rusqlite::Result<Result<Receipt, AppendError>> {
@@ -106,21 +110,22 @@ impl Group<'_> {
         if let Some(same) = append.same
             && let Some(id) = self.seen().first(same, at)
         {
-            apply::duplicate(db, id.seq())?;
+            apply::duplicate(tables, id.seq())?;
             return Ok(Ok(Receipt { id, duplicate: true }));
         }
         let room = apply::room(append, self.routes, &done.moved);
         if apply::is_refused(append, &room) {
             return Ok(Err(AppendError::Full));
         }
-        let (settled, moved) = (append.settled.as_ref(), &mut done.moved);
-        if !effects::commit_settled(db, settled, self.routes, moved)? {
+        let (settled, moved) = (append.settled.as_deref(), &mut done.moved);
+        if !effects::commit_settled(tables, settled, self.routes, moved)? {
             return Ok(Err(AppendError::Outdated));
         }
-        apply::append(db, append, &room, self.routes, moved)?;
+        apply::append(tables, append, &room, self.routes, moved)?;
         if let Some(same) = append.same {
-            self.seen().insert(same, append.id, at);
-            done.remembered += 1;
+            let entry = Entry { seq: append.id.seq(), received_at: at, same };
+            self.seen().insert(entry);
+            done.remembered.push(entry);
         }
         Ok(Ok(Receipt { id: append.id, duplicate: false }))
     }

@@ -11,6 +11,7 @@ mod dedupe;
 mod descent;
 mod disk;
 mod effects;
+mod entries;
 mod folder;
 mod group;
 mod handover;
@@ -30,11 +31,13 @@ mod retain;
 mod routes;
 mod schema;
 mod search;
+mod seen;
 mod sought;
 mod space;
 mod spool;
 mod state;
 mod sweep;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -61,7 +64,7 @@ use crate::metrics::Metrics;
 use body::Packed;
 pub use cause::same as same_cause;
 pub use dedupe::Sameness;
-use dedupe::{SamenessKey, Seen};
+use dedupe::SamenessKey;
 pub use descent::Descent;
 use folder::Folder;
 use health::Health;
@@ -79,6 +82,7 @@ pub use routes::Rule;
 use routes::{Holds, Unsettled};
 pub use schema::SchemaError;
 pub use search::{Filter, Page};
+use seen::Seen;
 use spool::Spool;
 use sweep::Sweeper;
 use work::{Again, Effects, Pause, Ruling, Settle};
@@ -231,7 +235,7 @@ impl Ledger {
         settled: Settled,
         targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
-        self.store(id, event, same, Some(settled), targets).await
+        self.store(id, event, same, Some(Box::new(settled)), targets).await
     }
 
     async fn store(
@@ -239,7 +243,7 @@ impl Ledger {
         id: EventId,
         event: Arc<Event>,
         same: Option<Sameness>,
-        settled: Option<Settled>,
+        settled: Option<Box<Settled>>,
         targets: Vec<Target>,
     ) -> Result<Receipt, AppendError> {
         if self.problem().is_some() {
@@ -247,9 +251,10 @@ impl Ledger {
         }
         let body = self.pack(&event).await?;
         let (reply, durable) = oneshot::channel();
-        let append = Append { id, event, body, same, settled, targets, reply: Some(reply) };
+        let bare = Append::bare(id, event, body);
+        let append = Append { same, settled, targets, reply: Some(reply), ..bare };
         self.shared.inbox.append(append)?;
-        durable.await.unwrap_or(Err(AppendError::Unavailable))
+        durable.await.map_or(Err(AppendError::Unavailable), |answer| answer.receipt)
     }
 
     /// Whether none of these routes would refuse the event, as far as is known before it is its
@@ -306,7 +311,9 @@ impl Ledger {
     }
 
     /// Records how an attempt of a leased delivery ended; it is durable a few milliseconds later.
-    pub fn settle(&self, lease: Lease, attempt: Attempt, next: Next) {
+    pub fn settle(&self, mut lease: Lease, attempt: Attempt, next: Next) {
+        // The writer does not need it, and would be the one to free it.
+        lease.event = None;
         let held = self.shared.kept.share(attempt.bytes());
         self.shared.inbox.settle(Settle { lease, attempt, next, effects: None, _held: Some(held) });
     }
@@ -324,7 +331,7 @@ impl Ledger {
         staged: Staged,
     ) -> Result<(), Lease> {
         let (reply, settled) = oneshot::channel();
-        let effects = Some(Effects { staged, reply });
+        let effects = Some(Box::new(Effects { staged, reply }));
         // Whoever waits for it in its place makes no other attempt meanwhile.
         self.shared.inbox.settle(Settle { lease, attempt, next, effects, _held: None });
         // A ledger that was closed keeps no promise, and needs no other attempt.
@@ -338,8 +345,7 @@ impl Ledger {
     /// The disk does not take its body.
     pub async fn emitted(&self, event: Event, targets: Vec<Target>) -> Result<Append, AppendError> {
         let (id, body) = (self.new_id(&event), self.pack(&event).await?);
-        let event = Arc::new(event);
-        Ok(Append { id, event, body, same: None, settled: None, targets, reply: None })
+        Ok(Append { targets, ..Append::bare(id, Arc::new(event), body) })
     }
 
     /// The state of all handlers, as it was last committed.

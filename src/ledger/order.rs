@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::queue::{self, AT_ONCE, Row};
+use super::tables::Tables;
 
 /// Deliveries that one commit frees at the most; few where tests want several steps.
 pub const STEP: usize = if cfg!(test) { 10 } else { 1_000 };
@@ -28,18 +29,18 @@ pub fn enter(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<bool>
 /// A delivery is settled: the first of its value goes to the queue, and is given back, unless it is
 /// there already. A route that was unordered for a while may have settled one that has no place any
 /// more, while others still have theirs.
-pub fn leave(db: &Connection, row: &Row, order: Order) -> rusqlite::Result<Option<Row>> {
+pub fn leave(tables: &mut Tables<'_>, row: &Row, order: Order) -> rusqlite::Result<Option<Row>> {
     let (route, key) = (row.route, order.0);
     let sql = "DELETE FROM waiting WHERE route=?1 AND key=?2 AND delivery=?3 AND place=
         (SELECT min(place) FROM waiting WHERE route=?1 AND key=?2)";
-    db.prepare_cached(sql)?.execute(params![route, key, row.delivery])?;
+    tables.prepare_cached(sql)?.execute(params![route, key, row.delivery])?;
     let sql = "UPDATE waiting SET queued=1 WHERE route=?1 AND key=?2 AND NOT queued AND place=
         (SELECT min(place) FROM waiting WHERE route=?1 AND key=?2) RETURNING delivery, bytes";
-    let mut update = db.prepare_cached(sql)?;
-    let mut next = update.query(params![route, key])?;
-    let Some(found) = next.next()? else { return Ok(None) };
-    let next = due(db, route, found.get(0)?, found.get(1)?, Some(order))?;
-    queue::add(db, &next)?;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let next = tables.prepare_cached(sql)?.query_row(params![route, key], row).optional()?;
+    let Some((delivery, bytes)) = next else { return Ok(None) };
+    let next = due(tables, route, delivery, bytes, Some(order))?;
+    queue::add(tables, &next)?;
     Ok(Some(next))
 }
 
@@ -49,21 +50,29 @@ pub fn is_kept(db: &Connection, route: i64) -> rusqlite::Result<bool> {
 }
 
 /// Takes the order away from a step's worth of a route's deliveries; false when none was left.
-pub fn release(db: &Connection, route: i64) -> rusqlite::Result<bool> {
+pub fn release(tables: &mut Tables<'_>, route: i64) -> rusqlite::Result<bool> {
+    let rows = first_waiting(tables, route)?;
+    let sql = "DELETE FROM waiting WHERE route=? AND key=? AND place=?";
+    for (key, place, delivery, bytes, queued) in &rows {
+        tables.prepare_cached(sql)?.execute(params![route, key, place])?;
+        if !queued {
+            let next = due(tables, route, *delivery, *bytes, None)?;
+            queue::add(tables, &next)?;
+        }
+    }
+    Ok(!rows.is_empty())
+}
+
+/// Key, place, delivery and bytes of what a step takes the order away from, and whether it is queued.
+type Waiting = (i64, i64, i64, i64, bool);
+
+fn first_waiting(db: &Connection, route: i64) -> rusqlite::Result<Vec<Waiting>> {
     let sql = "SELECT key, place, delivery, bytes, queued FROM waiting WHERE route=? LIMIT ?";
     let mut select = db.prepare_cached(sql)?;
     let rows = select.query_map(params![route, STEP], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     })?;
-    let rows: Vec<(i64, i64, i64, i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
-    let sql = "DELETE FROM waiting WHERE route=? AND key=? AND place=?";
-    for (key, place, delivery, bytes, queued) in &rows {
-        db.prepare_cached(sql)?.execute(params![route, key, place])?;
-        if !queued {
-            queue::add(db, &due(db, route, *delivery, *bytes, None)?)?;
-        }
-    }
-    Ok(!rows.is_empty())
+    rows.collect()
 }
 
 /// A delivery that waited; one that is replayed has had attempts.

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::order::Order;
+use super::tables::Tables;
 
 /// The stamp of a delivery that is due at once: fresh ones are taken in order of arrival.
 pub const AT_ONCE: u64 = 0;
@@ -14,6 +15,12 @@ pub const NEVER: u64 = i64::MAX.cast_unsigned();
 /// What [`move_back`] shows; the condition is repeated for SQLite to use the index `unsettled`.
 pub const MOVE_BACK: &str = "UPDATE delivery SET due_at=max(1, due_at-?1)
     WHERE state='pending' AND state<>'done' AND due_at>0";
+
+/// What [`add`] does.
+pub const INSERT: &str = "INSERT INTO queue VALUES(?,?,?,?,?,?)";
+/// What [`remove`] does.
+pub const DELETE: &str =
+    "DELETE FROM queue WHERE route=? AND due_at=? AND delivery=? AND attempt=?";
 
 /// A delivery of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,17 +51,16 @@ pub struct Found {
 }
 
 /// Puts a delivery in.
-pub fn add(db: &Connection, row: &Row) -> rusqlite::Result<()> {
+pub fn add(tables: &mut Tables<'_>, row: &Row) -> rusqlite::Result<()> {
     let Row { route, due_at, delivery, attempt, bytes, order } = row;
     let row = params![route, due_at, delivery, attempt, bytes, order.map(|order| order.0)];
-    db.prepare_cached("INSERT INTO queue VALUES(?,?,?,?,?,?)")?.execute(row).map(drop)
+    tables.queue.execute(row).map(drop)
 }
 
 /// Takes a delivery out; false when it is not there with that stamp, for that attempt.
-pub fn remove(db: &Connection, row: &Row) -> rusqlite::Result<bool> {
+pub fn remove(tables: &mut Tables<'_>, row: &Row) -> rusqlite::Result<bool> {
     let Row { route, due_at, delivery, attempt, .. } = row;
-    let sql = "DELETE FROM queue WHERE route=? AND due_at=? AND delivery=? AND attempt=?";
-    Ok(db.prepare_cached(sql)?.execute(params![route, due_at, delivery, attempt])? > 0)
+    Ok(tables.unqueue.execute(params![route, due_at, delivery, attempt])? > 0)
 }
 
 /// What of a route is due at the stamp `now`, no more than `limit` fresh ones and as many retries.

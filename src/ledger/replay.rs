@@ -10,6 +10,7 @@ use super::order::Order;
 use super::queue::{AT_ONCE, Row};
 use super::routes::{Moved, Routes};
 use super::schema::ORDINAL_BITS;
+use super::tables::Tables;
 use super::{AppendError, Ledger};
 use crate::delivery::State;
 
@@ -65,20 +66,20 @@ impl Ledger {
 
 /// Applies a replay; gives how many deliveries are pending now that were not.
 pub fn apply(
-    db: &Connection,
+    tables: &mut Tables<'_>,
     replay: &Replay,
     routes: &mut Routes,
     moved: &mut Moved,
 ) -> rusqlite::Result<usize> {
     let mut count = 0;
     for one in &replay.all {
-        let route = routes.id(db, &one.route)?;
-        if let Some((delivery, attempts)) = settled(db, one, route, moved)? {
-            note(db, delivery, replay.at, attempts, &one.origin)?;
+        let route = routes.id(tables, &one.route)?;
+        if let Some((delivery, attempts)) = settled(tables, one, route, moved)? {
+            note(tables, delivery, replay.at, attempts, &one.origin)?;
             let (attempt, bytes, order) = (attempts + 1, one.bytes, one.order);
             let row = Row { route, due_at: AT_ONCE, delivery, attempt, bytes, order };
             moved.unsettled(route, 1, bytes);
-            moved.next.extend(enter(db, row)?);
+            moved.next.extend(enter(tables, row)?);
             count += 1;
         }
     }

@@ -5,7 +5,6 @@
 //! shrink: pages that become free are used again, so it stays as large as it was at most.
 
 use std::fs::File;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::routes::Moved;
 use super::schema::{self, ORDINAL_BITS};
-use super::{Options, hold};
+use super::{Options, entries, hold};
 use crate::clock::millis;
 
-/// Events that one step looks at, and de-duplication entries, at the most.
+/// Events that one step looks at at the most.
 const STEP_ROWS: usize = 256;
 /// No step takes much longer.
 const STEP_TIME: Duration = Duration::from_millis(1);
@@ -149,8 +148,8 @@ impl Removal {
         removed.pass = true;
         let last = self.remove_events(db, now, after, &mut removed, moved)?;
         let window = now.saturating_sub(millis(self.dedupe_window))..=now;
-        let forgotten = forget(db, window, remembered)?;
-        removed.next = last.or(Some(after).filter(|_| forgotten == STEP_ROWS));
+        let more = entries::forget(db, &window, remembered)?;
+        removed.next = last.or(Some(after).filter(|_| more));
         Ok(removed)
     }
 
@@ -294,19 +293,6 @@ pub fn spooled(db: &Connection, more: i64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([more]).map(drop)
 }
 
-/// Forgets the oldest de-duplication entries, those of events that came in before the window, and
-/// returns how many. What came in under a clock that was ahead goes when memory has forgotten it.
-fn forget(
-    db: &Connection,
-    window: RangeInclusive<u64>,
-    remembered: Option<u64>,
-) -> rusqlite::Result<usize> {
-    let sql = "DELETE FROM dedupe WHERE (received_at<?1 OR received_at>?2 AND seq<?3)
-        AND seq IN (SELECT seq FROM dedupe ORDER BY seq LIMIT ?4)";
-    let remembered = remembered.unwrap_or(i64::MAX.cast_unsigned());
-    db.prepare_cached(sql)?.execute(params![window.start(), window.end(), remembered, STEP_ROWS])
-}
-
 /// Bytes in use: of the file's pages, and of bodies beside it.
 fn used(db: &Connection) -> rusqlite::Result<u64> {
     let pages = |sql| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, u64>(0));
@@ -344,22 +330,6 @@ mod tests {
             assert_eq!(KEPT.removes(end, age, crowded), goes, "{end:?} {age} {crowded}");
         }
         assert_eq!(KEPT.least(), 10);
-    }
-
-    #[test]
-    fn a_time_that_is_yet_to_come_keeps_nothing_for_longer_than_memory_does() {
-        for (remembered, left) in
-            [(Some(4), vec![2, 4, 5]), (Some(1), vec![1, 2, 4, 5]), (None, vec![2, 5])]
-        {
-            let db = Connection::open_in_memory().unwrap();
-            let table = "CREATE TABLE dedupe(seq INTEGER PRIMARY KEY, received_at INTEGER);
-                INSERT INTO dedupe VALUES(1, 999), (2, 150), (3, 99), (4, 201), (5, 200)";
-            db.execute_batch(table).unwrap();
-            assert_eq!(forget(&db, 100..=200, remembered).unwrap(), 5 - left.len());
-            let mut select = db.prepare("SELECT seq FROM dedupe").unwrap();
-            let found = select.query_map([], |row| row.get(0)).unwrap();
-            assert_eq!(found.collect::<rusqlite::Result<Vec<i64>>>().unwrap(), left);
-        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use prometheus::IntGauge;
 use rusqlite::{Connection, params};
 
 use super::queue::Row;
+use super::schema::ORDINAL_BITS;
 use crate::delivery::Next;
 use crate::metrics::Metrics;
 
@@ -83,8 +84,8 @@ pub struct Moved {
     pub done: i64,
     /// How many came to be dead letters, or are so no more.
     pub dead: i64,
-    /// What is due at once of new events, by their numbers.
-    pub fresh: HashMap<u64, Vec<Row>>,
+    /// What is due at once of new events.
+    pub fresh: Vec<Row>,
     /// What came into the queue when others were settled.
     pub next: Vec<Row>,
     unsettled: BTreeMap<i64, (i64, i64)>,
@@ -95,6 +96,14 @@ impl Moved {
     pub fn unsettled(&mut self, route: i64, events: i64, bytes: i64) {
         let moved = self.unsettled.entry(route).or_default();
         *moved = (moved.0 + events, moved.1 + bytes);
+    }
+
+    /// What is due at once of the event with that number, once [`fresh`](Self::fresh) is sorted.
+    pub fn fresh_of(&self, seq: u64) -> &[Row] {
+        let number = |row: &Row| row.delivery.cast_unsigned() >> ORDINAL_BITS;
+        let first = self.fresh.partition_point(|row| number(row) < seq);
+        let from = self.fresh.get(first..).unwrap_or_default();
+        from.split_at(from.partition_point(|row| number(row) == seq)).0
     }
 
     /// A delivery was settled.

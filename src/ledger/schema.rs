@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("layout/4.sql"),
     include_str!("layout/5.sql"),
     include_str!("layout/6.sql"),
+    include_str!("layout/7.sql"),
 ];
 
 /// The layout that this program writes.
@@ -136,7 +137,7 @@ pub fn value<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> rusqli
 /// The file cannot be read.
 pub fn last_seq(db: &Connection) -> rusqlite::Result<u64> {
     let events: Option<i64> = db.query_row("SELECT max(seq) FROM event", [], |row| row.get(0))?;
-    let ids: Option<i64> = db.query_row("SELECT max(seq) FROM dedupe", [], |row| row.get(0))?;
+    let ids: Option<i64> = db.query_row("SELECT max(last) FROM dedupe", [], |row| row.get(0))?;
     let delivery: Option<i64> = db
         .query_row("SELECT id FROM delivery ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
         .optional()?;

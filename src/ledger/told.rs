@@ -1,7 +1,5 @@
 //! What follows a commit: whoever waits for it is told, leases end, and others begin.
 
-use tokio::sync::oneshot;
-
 use super::body::Packed;
 use super::effects::Ended;
 use super::group::Done;
@@ -9,7 +7,7 @@ use super::inbox::Batch;
 use super::queue::Row;
 use super::retain::Removed;
 use super::routes::Moved;
-use super::work::Effects;
+use super::work::{Answer, Effects};
 use super::writer::Writer;
 use super::{Append, AppendError, Receipt, Settle, Staged};
 
@@ -17,12 +15,14 @@ impl Writer {
     /// Tells everyone what is on disk now.
     pub(super) fn committed(&mut self, batch: Batch, done: Done) {
         let mut moved = done.moved;
+        // They nearly are: events get their numbers just before they wait for the writer.
+        moved.fresh.sort_unstable_by_key(|row| row.delivery);
         self.done += moved.done;
         self.dead += moved.dead;
         self.routes.moved(&moved);
         self.hold();
         for (settle, ended) in batch.settles.into_iter().zip(done.ended) {
-            self.settled(settle, ended, &mut moved);
+            self.settled(settle, ended, &moved);
         }
         if let Some(removed) = done.removed {
             self.removed(removed);
@@ -36,15 +36,15 @@ impl Writer {
         }
         for (mut append, receipt) in batch.appends.into_iter().zip(done.receipts) {
             if receipt.is_ok_and(|receipt| !receipt.duplicate) {
-                self.stored(&mut append, &mut moved);
-                let effects = append.settled.and_then(|settled| settled.effects);
-                self.emitted(effects, &mut moved);
+                self.stored(&mut append, &moved);
+                let effects = append.settled.as_mut().and_then(|settled| settled.effects.take());
+                self.emitted(effects, &moved);
             }
-            tell(append.reply, receipt);
+            tell(append, receipt);
         }
         for (again, made) in batch.again.into_iter().zip(done.again) {
             if made.is_ok() {
-                self.emitted(again.settled.effects, &mut moved);
+                self.emitted(again.settled.effects, &moved);
             }
             let _gone = again.reply.send(made);
         }
@@ -65,12 +65,12 @@ impl Writer {
     }
 
     /// A lease has come to its end, or goes back to whoever had it.
-    fn settled(&mut self, settle: Settle, ended: Ended, moved: &mut Moved) {
+    fn settled(&mut self, settle: Settle, ended: Ended, moved: &Moved) {
         let Settle { lease, effects, .. } = settle;
         let Row { route, delivery, .. } = lease.row;
         let back = if ended == Ended::Outdated { Err(lease) } else { Ok(()) };
         let is_back = back.is_err();
-        let (staged, told) = match effects {
+        let (staged, told) = match effects.map(|effects| *effects) {
             Some(Effects { staged, reply }) => (Some(staged), reply.send(back).is_ok()),
             None => (None, false),
         };
@@ -92,36 +92,34 @@ impl Writer {
     }
 
     /// The events that an attempt emitted are durable.
-    fn emitted(&mut self, effects: Option<Staged>, moved: &mut Moved) {
+    fn emitted(&mut self, effects: Option<Staged>, moved: &Moved) {
         for mut event in effects.into_iter().flat_map(|staged| staged.emitted) {
             self.stored(&mut event, moved);
         }
     }
 
     /// A new event is durable: its body's file is its own, and its deliveries are leased.
-    fn stored(&mut self, append: &mut Append, moved: &mut Moved) {
+    fn stored(&mut self, append: &mut Append, moved: &Moved) {
         if let Packed::Spooled(file) = &mut append.body {
             file.leave();
         }
         self.metrics.events_stored.with_label_values(&[append.event.source()]).inc();
-        let due = moved.fresh.remove(&append.id.seq()).unwrap_or_default();
-        self.hand_over_fresh(append, &due);
+        self.hand_over_fresh(append, moved.fresh_of(append.id.seq()));
     }
 }
 
 /// Tells whoever waits for an event.
-fn tell(
-    reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
-    receipt: Result<Receipt, AppendError>,
-) {
-    if let Some(reply) = reply {
-        let _gone = reply.send(receipt);
+fn tell(mut append: Append, receipt: Result<Receipt, AppendError>) {
+    if let Some(reply) = append.reply.take() {
+        // A file that no event owns is removed here: whoever waits has others waiting.
+        let _made_of = Some(append).filter(|append| !matches!(append.body, Packed::Spooled(_)));
+        let _gone = reply.send(Answer { receipt, _made_of });
     }
 }
 
 /// Tells senders that their events are not stored.
 pub fn refuse(appends: impl Iterator<Item = Append>) {
     for append in appends {
-        tell(append.reply, Err(AppendError::Unavailable));
+        tell(append, Err(AppendError::Unavailable));
     }
 }

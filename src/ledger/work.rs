@@ -71,12 +71,23 @@ pub struct Receipt {
 pub struct Append {
     pub(super) id: EventId,
     pub(super) event: Arc<Event>,
+    /// The event's attributes as its row keeps them.
+    pub(super) attributes: String,
     pub(super) body: Packed,
     pub(super) same: Option<Sameness>,
-    pub(super) settled: Option<Settled>,
+    /// Boxed, as few have it and all are moved about.
+    pub(super) settled: Option<Box<Settled>>,
     pub(super) targets: Vec<Target>,
     /// Who waits for it; nobody for an emitted one.
-    pub(super) reply: Option<oneshot::Sender<Result<Receipt, AppendError>>>,
+    pub(super) reply: Option<oneshot::Sender<Answer>>,
+}
+
+/// What came of an event, and what it was made of: its memory is freed best by the thread that took
+/// it, since two that share an allocator's arena wait for each other.
+#[derive(Debug)]
+pub struct Answer {
+    pub(super) receipt: Result<Receipt, AppendError>,
+    pub(super) _made_of: Option<Append>,
 }
 
 /// The effects of an attempt, ready to be committed with what settles its delivery.
@@ -125,6 +136,13 @@ pub struct Again {
 }
 
 impl Append {
+    /// An event that nobody waits for and that goes nowhere.
+    pub fn bare(id: EventId, event: Arc<Event>, body: Packed) -> Self {
+        let attributes = serde_json::to_string(event.attributes()).unwrap_or_default();
+        let (same, settled, targets, reply) = (None, None, Vec::new(), None);
+        Self { id, event, attributes, body, same, settled, targets, reply }
+    }
+
     /// Bytes that it adds to a commit.
     pub fn bytes(&self) -> usize {
         self.body.len() + self.event.headers().as_bytes().len()
@@ -224,7 +242,8 @@ pub struct Settle {
     pub(super) lease: Lease,
     pub(super) attempt: Attempt,
     pub(super) next: Next,
-    pub(super) effects: Option<Effects>,
+    /// Boxed, as few have them and all are moved about.
+    pub(super) effects: Option<Box<Effects>>,
     pub(super) _held: Option<Share>,
 }
 

@@ -13,7 +13,6 @@ use async_channel::{Receiver, Sender};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::dedupe::Seen;
 use super::disk::Disk;
 use super::group::{Done, Group};
 use super::health::Health;
@@ -23,6 +22,7 @@ use super::queue;
 use super::retain::Removal;
 use super::routes::{Holds, Routes, Unsettled};
 use super::schema::{self, SchemaError};
+use super::seen::Seen;
 use super::space::Space;
 use super::sweep::Sweeper;
 use super::told::refuse;
@@ -98,15 +98,15 @@ pub fn open(
     (to_dispatch, recalled): (Sender<Lease>, Receiver<Lease>),
     sweeper: Sweeper,
 ) -> Result<(Writer, Facts), SchemaError> {
-    let mut seen = Seen::new(options.dedupe_window, options.dedupe_memory);
-    let (disk, (tag, dedupe_key, next_seq, routes, counts)) = Disk::open(file, |db| {
+    let (disk, (tag, seen, dedupe_key, next_seq, routes, counts)) = Disk::open(file, |db| {
         catch_up(db, stamps.now())?;
         let tag = schema::value(db, "tag")?;
-        seen.read_back(db, tag)?;
+        let mut seen = Seen::new(tag, options.dedupe_window, options.dedupe_memory);
+        seen.read_back(db)?;
         // What that brought into SQLite's cache is not needed again.
         db.execute_batch("PRAGMA shrink_memory")?;
         let (dedupe_key, next_seq) = (schema::value(db, "dedupe_key")?, schema::last_seq(db)? + 1);
-        Ok((tag, dedupe_key, next_seq, Routes::read(db, metrics)?, apply::counts(db)?))
+        Ok((tag, seen, dedupe_key, next_seq, Routes::read(db, metrics)?, apply::counts(db)?))
     })?;
     let (seen, health) = (Arc::new(Mutex::new(seen)), Arc::<Health>::default());
     let (holds, out, free) = (Arc::default(), Out::default(), metrics.free_bytes.clone());
@@ -282,7 +282,7 @@ impl Writer {
         match group.commit(db, &batch, &mut done) {
             Ok(()) => self.committed(batch, done),
             Err(error) => {
-                self.seen().take_back(done.remembered);
+                self.seen().take_back(done.remembered.len());
                 if schema::is_failed_sync(&error) {
                     batch.leave_bodies();
                 }

@@ -189,11 +189,11 @@ fn none_of_a_hundred_is_answered_before_the_first_is_durable() {
 
 #[test]
 fn a_repeat_is_known_after_a_restart_within_the_window_and_memory_that_are_set() {
-    // Room for ten ids.
+    // Room for nineteen ids.
     let memory = "dedupe_memory = \"1KiB\"\n";
     let mut yard = Yard::start(&(memory.to_owned() + &sources()), &[]);
     let sent = |n: usize| svix(&n.to_string(), now(), "[1]");
-    let first: Vec<String> = (0..=10).map(|n| id(&sent(n).to(&yard))).collect();
+    let first: Vec<String> = (0..=19).map(|n| id(&sent(n).to(&yard))).collect();
     yard.kill();
     yard.run();
     let page = yard.ask("/metrics").body;
@@ -201,7 +201,7 @@ fn a_repeat_is_known_after_a_restart_within_the_window_and_memory_that_are_set()
         page.lines().find_map(|line| line.strip_prefix("hookyard_dedupe_horizon_seconds "));
     let horizon: f64 = horizon.unwrap().parse().unwrap();
     assert!(horizon < 3_600.0, "it is not the window");
-    for (n, known) in [(10, true), (1, true), (0, false)] {
+    for (n, known) in [(19, true), (1, true), (0, false)] {
         let again = sent(n).to(&yard);
         assert_eq!(is_duplicate(&again), known, "{n}");
         assert_eq!(first.contains(&id(&again)), known);

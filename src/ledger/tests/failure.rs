@@ -150,10 +150,10 @@ async fn every_body_of_a_commit_can_be_left_to_be_swept() {
         let (attempt, effects) = (attempt(Outcome::Ack), Some(staged().await));
         Settled { route: "r".into(), attempt, next: Next::Done, effects }
     };
-    let append = Append { settled: Some(settled().await), ..emitted().await };
+    let append = Append { settled: Some(Box::new(settled().await)), ..emitted().await };
     let (reply, lease) = (oneshot::channel().0, store.lease().await);
     let again = Again { key: 1, n: 2, settled: settled().await, reply };
-    let effects = Some(Effects { staged: staged().await, reply: oneshot::channel().0 });
+    let effects = Some(Box::new(Effects { staged: staged().await, reply: oneshot::channel().0 }));
     let (attempt, next) = (attempt(Outcome::Ack), Next::Done);
     let settle = Settle { lease, attempt, next, effects, _held: None };
     let (appends, again, settles) = (vec![append], vec![again], vec![settle]);

@@ -17,15 +17,8 @@ const MIB: usize = 1024 * 1024;
 
 fn append(body: &Bytes) -> Append {
     let event = Arc::new(event(&[]));
-    Append {
-        id: EventId::new(0, 0, 1),
-        event,
-        body: Packed::Raw(body.clone()),
-        same: None,
-        settled: None,
-        targets: Vec::new(),
-        reply: Some(oneshot::channel().0),
-    }
+    let bare = Append::bare(EventId::new(0, 0, 1), event, Packed::Raw(body.clone()));
+    Append { reply: Some(oneshot::channel().0), ..bare }
 }
 
 fn lease(delivery: i64) -> Lease {

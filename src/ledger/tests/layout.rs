@@ -1,6 +1,7 @@
 //! Files of other layouts.
 
 use super::*;
+use crate::ledger::entries::{Entry, unpack};
 use crate::ledger::schema::{self, SchemaError};
 
 const STEPS: [&str; 2] =
@@ -72,6 +73,29 @@ async fn a_ledger_of_layout_1_opens_with_what_it_holds() {
     let shown = store.ledger.reader().show(id).unwrap().0;
     let routes: Vec<_> = shown.deliveries.iter().map(|d| (&*d.route, d.attempts.len())).collect();
     assert_eq!(routes, [("r", 1), ("q", 1), ("p", 2)]);
+}
+
+#[test]
+fn the_ids_that_an_older_layout_remembers_are_not_forgotten() {
+    const IDS: &str = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM n WHERE n<250)
+        INSERT INTO dedupe SELECT n, 1700000000000+n, unhex(printf('%032x', n)) FROM n;
+        PRAGMA user_version=1";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let db = Connection::open(&file).unwrap();
+    db.execute_batch(include_str!("../layout/1.sql")).unwrap();
+    db.execute_batch(IDS).unwrap();
+    drop(db);
+    let db = schema::open_writer(&file).unwrap();
+    let mut select = db.prepare("SELECT entries FROM dedupe ORDER BY last").unwrap();
+    let rows = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let entries: Vec<Entry> =
+        rows.flat_map(|row| unpack(&row.unwrap()).collect::<Vec<_>>()).collect();
+    let entry = |seq| {
+        let same = Sameness::of_halves([0, seq]);
+        Entry { seq, received_at: 1_700_000_000_000 + seq, same }
+    };
+    assert_eq!(entries, (1..=250).map(entry).collect::<Vec<_>>());
 }
 
 #[test]

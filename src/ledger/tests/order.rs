@@ -3,6 +3,7 @@
 use super::*;
 use crate::delivery::State;
 use crate::ledger::order;
+use crate::ledger::tables::Tables;
 
 #[tokio::test]
 async fn of_each_value_the_oldest_alone_is_due() {
@@ -118,7 +119,7 @@ async fn what_waits_is_not_stranded_when_order_comes_back_before_all_is_freed() 
     futures_util::future::join_all(all).await;
     let mut db = store.db();
     let step = db.transaction().unwrap();
-    assert!(order::release(&step, 1).unwrap());
+    assert!(order::release(&mut Tables::of(&step).unwrap(), 1).unwrap());
     step.commit().unwrap();
     assert_eq!(store.ask("SELECT count(*) FROM waiting"), MORE as i64);
     let store = store.reopen();

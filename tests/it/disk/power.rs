@@ -54,7 +54,8 @@ const CONTRADICTIONS: [(&str, &str); 7] = [
     ),
     (
         "an event is not known to be a duplicate",
-        "SELECT seq FROM event EXCEPT SELECT seq FROM dedupe",
+        "SELECT seq FROM event WHERE NOT EXISTS (
+            SELECT 1 FROM dedupe WHERE instr(entries, unhex(printf('%016x', seq))))",
     ),
 ];
 
