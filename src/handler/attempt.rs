@@ -14,6 +14,7 @@ use wasmtime_wasi::I32Exit;
 use super::host::Host;
 use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::{About, Level};
+use super::pace;
 use super::spent::Notes;
 use super::stdio::{StdoutFull, Streams};
 use super::{Handler, LoadError};
@@ -151,6 +152,7 @@ impl Handler {
         if let Some(notes) = notes {
             notes.lock().instructions = executed(&store);
         }
+        pace::ended(cpu).await;
         let outcome = match ended {
             Err(_elapsed) => Outcome::Timeout(timeout),
             Ok(Ok(outcome)) => within_reply(outcome, limits),
@@ -175,7 +177,9 @@ fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
     }
     let cpu = limits.cpu;
     store.epoch_deadline_callback(move |store| {
-        if store.data().cpu.used() < cpu {
+        let used = store.data().cpu.used();
+        if used < cpu {
+            pace::interrupted(used);
             Ok(UpdateDeadline::Yield(1))
         } else {
             Ok(UpdateDeadline::Interrupt)

@@ -13,7 +13,7 @@ use wasmtime::{
 };
 
 /// How often a running guest is interrupted, to let others run and to look at its CPU time.
-const TICK: Duration = Duration::from_millis(2);
+pub const TICK: Duration = Duration::from_millis(2);
 
 /// Memory that a slot keeps for its next instance instead of giving it back to the system.
 const KEPT_MEMORY: usize = 128 * 1024;

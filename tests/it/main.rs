@@ -34,6 +34,7 @@ mod lifecycle;
 mod limits;
 mod main_job;
 mod modules;
+mod neighbours;
 mod openapi;
 mod order;
 mod outcomes;
