@@ -10,9 +10,10 @@ use futures_util::FutureExt;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use super::host::Host;
-use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
+use super::limits::{FIELD_BYTES, HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::{About, Level};
 use super::pace;
 use super::spent::Notes;
@@ -253,6 +254,11 @@ fn in_one_line(stack: &WasmBacktrace) -> String {
 fn limit(error: &wasmtime::Error) -> Option<String> {
     if let Some(full) = error.downcast_ref::<StdoutFull>() {
         return Some(full.to_string());
+    }
+    if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) =
+        error.downcast_ref()
+    {
+        return Some(format!("header fields: the limit is {FIELD_BYTES} bytes"));
     }
     let is_full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
     is_full.then(|| format!("handles: the limit is {HANDLES}"))

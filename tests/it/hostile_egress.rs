@@ -89,7 +89,7 @@ fn rows(servers: &Servers) -> Vec<(Value, (&'static str, &'static str))> {
         ),
         (
             json!({ "url": fine, "headers": [["x", "y".repeat(70_000)]] }),
-            ("trap", "total size of fields"),
+            ("limit", "header fields: the limit is 65536 bytes"),
         ),
         (json!({ "url": fine, "times": 20, "read": false }), ("reject", "HttpRequestDenied")),
     ]
