@@ -54,6 +54,9 @@ impl Engines {
     /// `instances` attempts fit in each at once, with memories of at most `memory` bytes; the pool
     /// makes one more fail, so callers must not begin it.
     pub fn new(instances: u32, memory: usize) -> Self {
+        // With RUST_BACKTRACE set, each error of a guest would carry the host's own stack, and the
+        // names in it are found by reading the whole program's debug information.
+        wasmtime::error::disable_backtrace();
         Self { instances, memory, counting: false, by_stack: Mutex::default() }
     }
 

@@ -105,8 +105,8 @@ fn hostile_requests_and_answers_are_stopped_and_harm_nobody() {
     let mut yard =
         neighbourly(&(routes(&["probe"], &route) + "[handlers.probe]\n" + &table + &grants));
     yard.add_probe("probe");
-    // To tell a guest of an error would take names of functions, and the memory for all of them.
-    yard.environment = vec![("RUST_LIB_BACKTRACE", "0".into())];
+    // To tell a guest of an error would take the names of functions, and the memory for all of them.
+    yard.environment = vec![("RUST_BACKTRACE", "1".into())];
     yard.run();
     let row = |(request, end): (Value, _)| ("probe", order("send", &request.to_string()), end);
     withstands(&yard, &rows(&servers).into_iter().map(row).collect::<Vec<_>>());
