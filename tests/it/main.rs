@@ -39,6 +39,7 @@ mod openapi;
 mod order;
 mod outcomes;
 mod peers;
+mod preload;
 mod privacy;
 mod queues;
 mod refused;
