@@ -3,6 +3,7 @@
 //! Guest code runs on threads of its own, so that it never holds one that owns a socket. Each
 //! thread turns from one attempt to the next whenever a guest waits, or has run for a tick.
 
+mod lanes;
 mod turns;
 
 use std::io;
@@ -12,8 +13,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Receiver;
-use futures_util::FutureExt as _;
-use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -30,6 +29,7 @@ use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
 use crate::snapshot::Current;
 use crate::target::Target;
+use lanes::{Entry, Moved, Quick};
 use turns::Turns;
 
 /// Attempts that one thread has under way at once.
@@ -58,7 +58,7 @@ pub struct Running {
 }
 
 impl Dispatch {
-    /// Starts this many threads.
+    /// Starts this many threads for each lane.
     ///
     /// # Errors
     /// The system gives no thread, or no clock for it.
@@ -67,41 +67,65 @@ impl Dispatch {
         let turns = Turns::new(dispatch.ledger().leases(), threads * ATTEMPTS_A_THREAD);
         let turns = Arc::new(turns);
         let stop_by = watch::Sender::new(None);
-        let start = |n| {
+        let (entry, moved) = lanes::new();
+        let mut started = Vec::new();
+        for n in 0..threads {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let (dispatch, turns, stop) = (dispatch.clone(), turns.clone(), stop_by.subscribe());
-            thread::Builder::new()
-                .name(format!("handlers-{n}"))
-                .spawn(move || runtime.block_on(dispatch.work(&turns, stop)))
-        };
-        let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
-        Ok(Running { turns, stop_by, threads })
+            let runtime = Arc::new(runtime);
+            let (clock, long) = (runtime.clone(), moved.clone());
+            started.push(thread::Builder::new().name(format!("long-{n}")).spawn(move || {
+                // The timers of what it runs are the other thread's.
+                clock.handle().block_on(long.compute())
+            })?);
+            let work = dispatch.clone().work(
+                turns.clone(),
+                entry.clone(),
+                moved.clone(),
+                stop_by.subscribe(),
+            );
+            let quick = thread::Builder::new().name(format!("handlers-{n}"));
+            started.push(quick.spawn(move || runtime.block_on(work))?);
+        }
+        Ok(Running { turns, stop_by, threads: started })
     }
 
     /// One thread's work, until it is stopped; returns how many attempts it cut off. Attempts that
     /// senders wait for have places of their own.
-    async fn work(&self, turns: &Turns, mut stop: watch::Receiver<Option<Instant>>) -> usize {
-        let mut waited_for: FuturesUnordered<Job> = FuturesUnordered::new();
-        let mut running: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+    async fn work(
+        self: Arc<Self>,
+        turns: Arc<Turns>,
+        entry: Entry,
+        moved: Moved,
+        mut stop: watch::Receiver<Option<Instant>>,
+    ) -> usize {
+        let mut others: FuturesUnordered<Quick> = FuturesUnordered::new();
+        let mut running: FuturesUnordered<Quick> = FuturesUnordered::new();
         loop {
             // In no order, since guests that only compute always have something ready.
             tokio::select! {
                 _ = stop.changed() => break,
                 Some(()) = running.next() => {}
-                Some(()) = waited_for.next() => {}
-                Ok(job) = self.jobs.recv() => waited_for.push(job),
+                Some(()) = others.next() => {}
+                Some(back) = moved.back() => others.push(back),
+                Ok(job) = self.jobs.recv() => others.push(entry.start(job)),
                 lease = turns.next(|route| self.most(route), || self.next_trial()), if running.len() < ATTEMPTS_A_THREAD => {
-                    let route = lease.route.clone();
-                    running.push(Box::pin(self.deliver(lease).map(move |()| turns.end(&route))));
+                    running.push(entry.start(Box::pin(self.clone().delivered(lease, turns.clone()))));
                 }
             }
         }
+        drop(entry);
         let deadline = stop.borrow().unwrap_or_else(Instant::now);
         let drained = timeout_at(deadline, async {
-            while running.next().await.is_some() {}
-            while waited_for.next().await.is_some() {}
+            loop {
+                tokio::select! {
+                    Some(()) = running.next() => {}
+                    Some(()) = others.next() => {}
+                    Some(back) = moved.back() => others.push(back),
+                    else => break,
+                }
+            }
         });
-        if drained.await.is_ok() { 0 } else { running.len() + waited_for.len() }
+        if drained.await.is_ok() { 0 } else { running.len() + others.len() + moved.close() }
     }
 
     /// How many attempts of a route may be under way at once.
@@ -134,6 +158,13 @@ impl Dispatch {
         } else {
             tracing::info!(route, "it works again: its deliveries go on");
         }
+    }
+
+    /// Settles a lease, which ends its route's turn.
+    async fn delivered(self: Arc<Self>, lease: Lease, turns: Arc<Turns>) {
+        let route = lease.route.clone();
+        self.deliver(lease).await;
+        turns.end(&route);
     }
 
     /// Makes an attempt, and makes it again while what it reads of its state is changed by others.

@@ -10,10 +10,12 @@ use futures_util::FutureExt;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use super::host::Host;
-use super::limits::{HANDLES, HOST_CALL_BYTES, Limits};
+use super::limits::{FIELD_BYTES, HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::{About, Level};
+use super::pace;
 use super::spent::Notes;
 use super::stdio::{StdoutFull, Streams};
 use super::{Handler, LoadError};
@@ -151,6 +153,7 @@ impl Handler {
         if let Some(notes) = notes {
             notes.lock().instructions = executed(&store);
         }
+        pace::ended(cpu).await;
         let outcome = match ended {
             Err(_elapsed) => Outcome::Timeout(timeout),
             Ok(Ok(outcome)) => within_reply(outcome, limits),
@@ -175,7 +178,9 @@ fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
     }
     let cpu = limits.cpu;
     store.epoch_deadline_callback(move |store| {
-        if store.data().cpu.used() < cpu {
+        let used = store.data().cpu.used();
+        if used < cpu {
+            pace::interrupted(used);
             Ok(UpdateDeadline::Yield(1))
         } else {
             Ok(UpdateDeadline::Interrupt)
@@ -249,6 +254,11 @@ fn in_one_line(stack: &WasmBacktrace) -> String {
 fn limit(error: &wasmtime::Error) -> Option<String> {
     if let Some(full) = error.downcast_ref::<StdoutFull>() {
         return Some(full.to_string());
+    }
+    if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) =
+        error.downcast_ref()
+    {
+        return Some(format!("header fields: the limit is {FIELD_BYTES} bytes"));
     }
     let is_full = matches!(error.downcast_ref(), Some(ResourceTableError::Full));
     is_full.then(|| format!("handles: the limit is {HANDLES}"))

@@ -13,7 +13,7 @@ use wasmtime::{
 };
 
 /// How often a running guest is interrupted, to let others run and to look at its CPU time.
-const TICK: Duration = Duration::from_millis(2);
+pub const TICK: Duration = Duration::from_millis(2);
 
 /// Memory that a slot keeps for its next instance instead of giving it back to the system.
 const KEPT_MEMORY: usize = 128 * 1024;
@@ -54,6 +54,9 @@ impl Engines {
     /// `instances` attempts fit in each at once, with memories of at most `memory` bytes; the pool
     /// makes one more fail, so callers must not begin it.
     pub fn new(instances: u32, memory: usize) -> Self {
+        // With RUST_BACKTRACE set, each error of a guest would carry the host's own stack, and the
+        // names in it are found by reading the whole program's debug information.
+        wasmtime::error::disable_backtrace();
         Self { instances, memory, counting: false, by_stack: Mutex::default() }
     }
 

@@ -12,7 +12,7 @@ use super::bindings::hookyard::handler::types;
 use super::bindings::wasi::{config, logging};
 use super::egress::{Client, Outgoing};
 use super::held::Held;
-use super::limits::{CpuMeter, HANDLES, Limiter, Limits};
+use super::limits::{CpuMeter, FIELD_BYTES, HANDLES, Limiter, Limits};
 use super::log::{About, Level, Log};
 use super::spent::{Asking, Notes};
 use super::stdio::{Stdout, Streams};
@@ -20,9 +20,6 @@ use crate::effects::Staging;
 
 /// Bytes of random data that one call may ask for.
 const RANDOM_BYTES: u64 = 64 * 1024;
-
-/// Bytes that a set of HTTP header fields may take in the host.
-const FIELD_BYTES: usize = 64 * 1024;
 
 /// The host's side of one attempt.
 pub struct Host {

@@ -33,6 +33,9 @@ pub const HOST_CALL_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that a command may print to stdout: a reply with its body in base64.
 pub const STDOUT_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes that a set of HTTP header fields may take in the host.
+pub const FIELD_BYTES: usize = 64 * 1024;
+
 /// Handles to host objects that an attempt may hold.
 pub const HANDLES: usize = 10_000;
 

@@ -18,6 +18,7 @@ mod limits;
 mod link;
 mod log;
 mod native;
+mod pace;
 mod selftest;
 mod slots;
 mod spent;
@@ -52,6 +53,9 @@ pub use engine::{Engines, STACKS};
 pub use http::{add_facts, fields, retry_after};
 pub use inspect::NotAHandler;
 pub use limits::Limits;
+#[cfg(test)]
+pub use pace::interrupted;
+pub use pace::{Progress, poll as progress};
 pub use slots::{Job, Slot, Slots};
 pub use spent::{Answer, Asked, Exchange, Notes, Spent};
 pub use table::{Handlers, Modules};

@@ -6,8 +6,10 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use crate::hostile_suite::{ROUTE, TABLE, neighbourly, withstands};
-use crate::letters::{order, routes};
+use crate::letters::{attempts, order, routes};
+use crate::preload;
 use crate::remote::{Remote, ok};
+use crate::yard::Yard;
 
 /// Servers on this machine, each of which answers badly in its own way.
 struct Servers {
@@ -89,7 +91,7 @@ fn rows(servers: &Servers) -> Vec<(Value, (&'static str, &'static str))> {
         ),
         (
             json!({ "url": fine, "headers": [["x", "y".repeat(70_000)]] }),
-            ("trap", "total size of fields"),
+            ("limit", "header fields: the limit is 65536 bytes"),
         ),
         (json!({ "url": fine, "times": 20, "read": false }), ("reject", "HttpRequestDenied")),
     ]
@@ -105,9 +107,40 @@ fn hostile_requests_and_answers_are_stopped_and_harm_nobody() {
     let mut yard =
         neighbourly(&(routes(&["probe"], &route) + "[handlers.probe]\n" + &table + &grants));
     yard.add_probe("probe");
-    // To tell a guest of an error would take names of functions, and the memory for all of them.
-    yard.environment = vec![("RUST_LIB_BACKTRACE", "0".into())];
+    // To tell a guest of an error would take the names of functions, and the memory for all of them.
+    yard.environment = vec![("RUST_BACKTRACE", "1".into())];
     yard.run();
     let row = |(request, end): (Value, _)| ("probe", order("send", &request.to_string()), end);
     withstands(&yard, &rows(&servers).into_iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_name_that_is_bound_anew_leads_nowhere_else() {
+    const NAME: &str = "rebound.example.com";
+    let inside = TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    // Of the whole program's addresses, only this one counts as public.
+    let granted = TcpListener::bind(("127.0.0.2", inside.local_addr().unwrap().port())).unwrap();
+    let bye = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\nfine";
+    let remote = Remote::on(granted, bye.to_owned());
+    let url = format!("http://{NAME}:{}", remote.address.port());
+    let grants = format!("egress = [\"{url}\"]\negress_private = [\"127.0.0.2/32\"]\n");
+    let mut yard = Yard::new(&(routes(&["probe"], ROUTE) + "[handlers.probe]\n" + &grants));
+    yard.add_probe("probe");
+    yard.environment = vec![
+        ("LD_PRELOAD", preload::library("resolver")),
+        ("RESOLVER_NAME", NAME.into()),
+        ("RESOLVER_FIRST", "127.0.0.2".into()),
+        ("RESOLVER_THEN", "127.0.0.1".into()),
+    ];
+    yard.run();
+    let told = |_| {
+        let request = json!({ "url": url }).to_string();
+        let event = yard.until(&yard.send("probe", &order("send", &request)), "dead");
+        attempts(&event)[0]["error"].as_str().unwrap().to_owned()
+    };
+    let [first, second] = [1, 2].map(told);
+    assert!(first.contains("fine"), "{first}");
+    assert!(second.contains("IpProhibited"), "{second}");
+    assert!(inside.accept().is_err(), "it was connected to");
 }

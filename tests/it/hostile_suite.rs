@@ -121,7 +121,7 @@ const STORMS: [(&str, &str, &str); 18] = [
     ("fields", "limit", "the limit is "),
     ("hoard", "limit", "host memory: the limit is 67108864 bytes"),
     ("bodies", "limit", "host memory: the limit is 67108864 bytes"),
-    ("headers", "", ""),
+    ("headers", "limit", "header fields: the limit is 65536 bytes"),
     ("egress", "limit", CPU),
 ];
 

@@ -55,6 +55,12 @@ impl Remote {
         Self::accept(move |stream, tell| serve(stream, &answer, &then, tell))
     }
 
+    /// One whose address somebody else has chosen.
+    pub fn on(listener: TcpListener, answer: String) -> Self {
+        let answer = move |stream, tell: &_| serve(stream, answer.as_bytes(), |_| {}, tell);
+        Self::accept_on(listener, answer)
+    }
+
     /// One that speaks TLS as `localhost`, and its certificate, PEM.
     pub fn tls(answer: String) -> (Self, String) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -74,7 +80,13 @@ impl Remote {
     }
 
     fn accept(serve: impl Fn(TcpStream, &Sender<Seen>) + Clone + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::accept_on(TcpListener::bind("127.0.0.1:0").unwrap(), serve)
+    }
+
+    fn accept_on(
+        listener: TcpListener,
+        serve: impl Fn(TcpStream, &Sender<Seen>) + Clone + Send + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let (tell, seen) = channel();
         thread::spawn(move || {

@@ -157,6 +157,15 @@ fn what_a_server_does_around_its_response_belongs_to_the_attempt() {
 }
 
 #[test]
+fn a_response_has_header_fields_up_to_their_limit() {
+    let yard = with_server("h", ONCE, "");
+    let value = |bytes: usize| json!({ "headers": [["x", "y".repeat(bytes)]] }).to_string();
+    yard.until(&yard.send("h", &value(60 << 10)), "done");
+    let event = yard.until(&yard.send("h", &value(64 << 10)), "dead");
+    assert_eq!(attempted(&event), ("limit", "header fields: the limit is 65536 bytes"));
+}
+
+#[test]
 fn a_response_may_be_as_large_as_a_reply() {
     let yard = with_server("h", "mode = \"sync\"", "[handlers.h]\nreply_bytes = \"40KiB\"");
     let post = |times: usize, more: &str| {

@@ -12,27 +12,17 @@ mod trace;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::preload;
 use crate::yard::Yard;
 
 /// The library, compiled once.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let built =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.so", std::process::id()));
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&built);
-        assert!(cc.arg(root.join("tests/fixtures/disk/disk.c")).status().unwrap().success());
-        let library = built.with_file_name("disk.so");
-        fs::rename(built, &library).unwrap();
-        library
-    })
+    LIBRARY.get_or_init(|| preload::library("disk"))
 }
 
 /// A yard whose disk is watched.
