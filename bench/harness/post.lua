@@ -35,7 +35,7 @@ end
 
 if os.getenv("STATUSES") then
   function response(status, headers)
-    local key = status .. (headers["Retry-After"] and " with Retry-After" or "")
+    local key = status .. ((headers["Retry-After"] or headers["retry-after"]) and " with Retry-After" or "")
     statuses[key] = (statuses[key] or 0) + 1
   end
 end
