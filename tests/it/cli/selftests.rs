@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::letters::routes;
 use crate::wat;
-use crate::wat_commands::{STDOUT, prints};
+use crate::wat_commands::{STDERR, STDOUT, prints};
 use crate::yard::Yard;
 
 impl Yard {
@@ -51,6 +51,18 @@ fn at_the_start_it_is_parked_like_any_bad_module() {
     let event = yard.until(&yard.send("r", "{}"), "parked");
     let cause = event["deliveries"][0]["cause"].as_str().unwrap();
     assert!(cause.contains("expected reject, came to ack"), "{cause}");
+}
+
+#[test]
+fn what_a_handler_logs_of_them_is_not_in_the_servers_log() {
+    let mut yard = Yard::new(&routes(&["r"], ""));
+    yard.plugin("r.wat", prints(STDERR, "I was asked", ""));
+    yard.selftest("r", "one.json", &expects(json!({ "outcome": "ack" })));
+    yard.run();
+    let said = |yard: &Yard| yard.log().matches("I was asked").count();
+    assert_eq!(said(&yard), 0);
+    yard.until(&yard.send("r", "{}"), "done");
+    assert_eq!(said(&yard), 1);
 }
 
 #[test]
