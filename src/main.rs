@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tikv_jemallocator::Jemalloc;
 
-/// SQLite's too. Of an event's CPU time it saves a fifteenth, and it gives memory back after a flood.
+/// SQLite's too: it takes less time than the system's, and gives memory back after a flood.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -2,8 +2,11 @@
 //! says so when it is called.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
+use wasmtime::component::HasData;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -14,7 +17,7 @@ use super::egress::{Client, Outgoing};
 use super::held::Held;
 use super::limits::{CpuMeter, FIELD_BYTES, HANDLES, Limiter, Limits};
 use super::log::{About, Level, Log};
-use super::spent::{Asking, Notes};
+use super::spent::{Notes, What};
 use super::stdio::{Stdout, Streams};
 use crate::effects::Staging;
 
@@ -105,6 +108,53 @@ impl WasiHttpView for Host {
 }
 
 impl types::Host for Host {}
+
+/// The host while a guest asks it for something, which is noted when it is done.
+pub struct Asking<'a> {
+    host: &'a mut Host,
+    what: What,
+    began: Option<Duration>,
+}
+
+/// Links a part of the host so that [`Asking`] serves it.
+pub struct Noted;
+
+impl HasData for Noted {
+    type Data<'a> = Asking<'a>;
+}
+
+impl<'a> Asking<'a> {
+    /// Begins now.
+    pub fn new(host: &'a mut Host, what: What) -> Self {
+        let began = host.notes.is_some().then(|| host.cpu.used());
+        Self { host, what, began }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let (Some(notes), Some(began)) = (&self.host.notes, self.began) {
+            let mut spent = notes.lock();
+            let asked = spent.asked.entry(self.what).or_default();
+            asked.times += 1;
+            asked.cpu += self.host.cpu.used().saturating_sub(began);
+        }
+    }
+}
+
+impl Deref for Asking<'_> {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        self.host
+    }
+}
+
+impl DerefMut for Asking<'_> {
+    fn deref_mut(&mut self) -> &mut Host {
+        self.host
+    }
+}
 
 impl logging::logging::Host for Asking<'_> {
     fn log(

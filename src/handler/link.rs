@@ -7,8 +7,8 @@ use wasmtime_wasi::p1;
 use super::LoadError;
 use super::bindings::hookyard::handler::{emit, types};
 use super::bindings::wasi::{config, keyvalue, logging};
-use super::host::Host;
-use super::spent::{Asking, Noted, What};
+use super::host::{Asking, Host, Noted};
+use super::spent::What;
 
 /// Links a component with the whole world.
 ///

@@ -2,13 +2,8 @@
 //! and nothing is noted.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use wasmtime::component::HasData;
-
-use super::host::Host;
 
 /// Requests of an attempt that are noted.
 const REQUESTS: usize = 100;
@@ -110,53 +105,6 @@ impl Notes {
                 request.answer = Some(Answer { after, status });
             }
         }
-    }
-}
-
-/// The host while a guest asks it for something, which is noted when it is done.
-pub struct Asking<'a> {
-    host: &'a mut Host,
-    what: What,
-    began: Option<Duration>,
-}
-
-/// Links a part of the host so that [`Asking`] serves it.
-pub struct Noted;
-
-impl HasData for Noted {
-    type Data<'a> = Asking<'a>;
-}
-
-impl<'a> Asking<'a> {
-    /// Begins now.
-    pub fn new(host: &'a mut Host, what: What) -> Self {
-        let began = host.notes.is_some().then(|| host.cpu.used());
-        Self { host, what, began }
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        if let (Some(notes), Some(began)) = (&self.host.notes, self.began) {
-            let mut spent = notes.lock();
-            let asked = spent.asked.entry(self.what).or_default();
-            asked.times += 1;
-            asked.cpu += self.host.cpu.used().saturating_sub(began);
-        }
-    }
-}
-
-impl Deref for Asking<'_> {
-    type Target = Host;
-
-    fn deref(&self) -> &Host {
-        self.host
-    }
-}
-
-impl DerefMut for Asking<'_> {
-    fn deref_mut(&mut self) -> &mut Host {
-        self.host
     }
 }
 

@@ -6,9 +6,9 @@ use wasmtime_wasi::WasiView;
 
 use super::bindings::hookyard::handler::emit;
 use super::bindings::wasi::keyvalue::store;
+use super::host::Asking;
 use super::host::Host;
 use super::log::Level;
-use super::spent::Asking;
 use crate::effects::{Answer, Refusal};
 
 /// The names under which a guest may open its bucket. There is one a handler: whoever asks for

@@ -15,14 +15,6 @@ use crate::clock::millis;
 use crate::delivery::{Next, Outcome, Reply, State};
 use crate::event::Headers;
 
-/// Stores an event.
-pub const INSERT_EVENT: &str = "INSERT INTO event VALUES(?,?,?,?,?,?,?,?,?,?,?)";
-/// Stores a delivery with its first attempt. There is a row before that if it was replayed first.
-pub const INSERT_DELIVERY: &str = "INSERT INTO delivery VALUES(?,?,?,1,?,?,?,?,?,?,?,?)
-    ON CONFLICT(id) DO UPDATE SET state=excluded.state, attempts=1, due_at=excluded.due_at,
-    cause=excluded.cause, started_at=excluded.started_at, duration=excluded.duration,
-    outcome=excluded.outcome, error=excluded.error, version=excluded.version, logs=excluded.logs";
-
 /// Why a delivery is dead that no attempt was made of.
 const FULL: &str = "the route's backlog was full";
 

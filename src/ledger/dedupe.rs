@@ -4,7 +4,10 @@ use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use super::order::Order;
+/// The value that orders a delivery, as a keyed hash. Two values of one hash would only wait for
+/// each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Order(pub(super) i64);
 
 /// What makes two events the same, as a keyed hash: senders choose ids, so they could choose
 /// ids that collide under a hash whose key they know.

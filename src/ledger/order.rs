@@ -3,16 +3,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::dedupe::Order;
 use super::queue::{self, AT_ONCE, Row};
 use super::tables::Tables;
 
 /// Deliveries that one commit frees at the most; few where tests want several steps.
 pub const STEP: usize = if cfg!(test) { 10 } else { 1_000 };
-
-/// The value that orders a delivery, as a keyed hash. Two values of one hash would only wait for
-/// each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Order(pub(super) i64);
 
 /// A delivery, fresh or replayed, takes its place behind the others of its value; true when there
 /// are none.

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::order::Order;
+use super::dedupe::Order;
 use super::tables::Tables;
 
 /// The stamp of a delivery that is due at once: fresh ones are taken in order of arrival.
@@ -15,12 +15,6 @@ pub const NEVER: u64 = i64::MAX.cast_unsigned();
 /// What [`move_back`] shows; the condition is repeated for SQLite to use the index `unsettled`.
 pub const MOVE_BACK: &str = "UPDATE delivery SET due_at=max(1, due_at-?1)
     WHERE state='pending' AND state<>'done' AND due_at>0";
-
-/// What [`add`] does.
-pub const INSERT: &str = "INSERT INTO queue VALUES(?,?,?,?,?,?)";
-/// What [`remove`] does.
-pub const DELETE: &str =
-    "DELETE FROM queue WHERE route=? AND due_at=? AND delivery=? AND attempt=?";
 
 /// A delivery of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

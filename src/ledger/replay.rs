@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
 use super::apply::{delivery_key, enter};
-use super::order::Order;
+use super::dedupe::Order;
 use super::queue::{AT_ONCE, Row};
 use super::routes::{Moved, Routes};
 use super::schema::ORDINAL_BITS;

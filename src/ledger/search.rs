@@ -88,7 +88,8 @@ impl Reader {
         span: &Range<u64>,
         walk: &mut Walk,
     ) -> Result<(), ReadError> {
-        let Some(sought) = Sought::of(db, filter)? else { return Ok(()) };
+        let sought = Sought::of(db, filter.route.as_deref(), filter.state.flatten())?;
+        let Some(sought) = sought else { return Ok(()) };
         let mut select = db.prepare_cached(EVENTS)?;
         let mut rows = select.query(params![span.start, span.end, LOOKED_AT])?;
         while let Some(row) = rows.next()? {

@@ -4,11 +4,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::schema::{self, ORDINAL_BITS};
-use super::search::Filter;
 use crate::delivery::State;
 
 /// What an event must have for one of its deliveries to be asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Sought {
     /// A delivery on the route of that number.
     route: Option<i64>,
@@ -17,15 +16,19 @@ pub struct Sought {
 }
 
 impl Sought {
-    /// What a filter seeks; `None` where the ledger holds nothing of it.
-    pub fn of(db: &Connection, filter: &Filter) -> rusqlite::Result<Option<Self>> {
-        let mut sought = Self::default();
-        let state = filter.state.flatten();
-        sought.open = matches!(state, Some(State::Pending | State::Leased | State::Parked));
+    /// What is sought of the route of that name, or any, in that state, or any; `None` where the
+    /// ledger holds nothing of it.
+    pub fn of(
+        db: &Connection,
+        route: Option<&str>,
+        state: Option<State>,
+    ) -> rusqlite::Result<Option<Self>> {
+        let open = matches!(state, Some(State::Pending | State::Leased | State::Parked));
+        let sought = Self { open, route: None };
         if state == Some(State::Done) && schema::value::<i64>(db, State::Done.name())? == 0 {
             return Ok(None);
         }
-        let Some(name) = &filter.route else {
+        let Some(name) = route else {
             let open = "SELECT 1 FROM route WHERE events>0 LIMIT 1";
             let there_is = !sought.open || db.prepare_cached(open)?.exists([])?;
             return Ok(there_is.then_some(sought));

@@ -12,6 +12,11 @@ use super::writer::Writer;
 use super::{Append, AppendError, Receipt, Settle, Staged};
 
 impl Writer {
+    /// Tells senders that their events are not stored.
+    pub(super) fn refuse(appends: impl Iterator<Item = Append>) {
+        appends.for_each(|append| tell(append, Err(AppendError::Unavailable)));
+    }
+
     /// Tells everyone what is on disk now.
     pub(super) fn committed(&mut self, batch: Batch, done: Done) {
         let mut moved = done.moved;
@@ -114,12 +119,5 @@ fn tell(mut append: Append, receipt: Result<Receipt, AppendError>) {
         // A file that no event owns is removed here: whoever waits has others waiting.
         let _made_of = Some(append).filter(|append| !matches!(append.body, Packed::Spooled(_)));
         let _gone = reply.send(Answer { receipt, _made_of });
-    }
-}
-
-/// Tells senders that their events are not stored.
-pub fn refuse(appends: impl Iterator<Item = Append>) {
-    for append in appends {
-        tell(append, Err(AppendError::Unavailable));
     }
 }

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::Sameness;
 use super::body::Packed;
+use super::dedupe::Order;
 use super::kept::Share;
-use super::order::Order;
 use super::queue::Row;
 use super::routes::Rule;
 use super::schema::ORDINAL_BITS;

@@ -25,7 +25,6 @@ use super::schema::{self, SchemaError};
 use super::seen::Seen;
 use super::space::Space;
 use super::sweep::Sweeper;
-use super::told::refuse;
 use super::{AppendError, Lease, Options, Ruling, Settle, apply, order};
 use crate::clock::{Stamps, wall_ms};
 use crate::delivery::State;
@@ -179,7 +178,7 @@ impl Writer {
         self.space.look();
         self.reopen(last);
         if self.health.problem().is_some() {
-            refuse(batch.appends.drain(..));
+            Self::refuse(batch.appends.drain(..));
         }
         self.commit(batch);
         self.send_out();
@@ -294,7 +293,7 @@ impl Writer {
 
     /// The disk fails: whoever waits is told so, but settlements are for a later commit.
     fn put_off(&mut self, mut batch: Batch) {
-        refuse(batch.appends.drain(..));
+        Self::refuse(batch.appends.drain(..));
         for again in batch.again.drain(..) {
             let _gone = again.reply.send(Err(AppendError::Unavailable));
         }

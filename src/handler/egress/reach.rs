@@ -1,15 +1,11 @@
 //! What a handler may send requests to.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
 use thiserror::Error;
 
-use super::target::{Scheme, Target};
-
-/// A host's name has at most this many bytes (RFC 1035).
-const HOST_BYTES: usize = 253;
+use super::target::{Scheme, Target, normal};
 
 /// What `router.toml` lets a handler reach.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -143,21 +139,6 @@ impl fmt::Display for Hosts {
             Self::Below(end) => write!(f, "*{end}"),
         }
     }
-}
-
-/// A host as it is compared: a name in lower case, or an address; IPv6 in brackets. `None` when it
-/// is neither.
-pub fn normal(host: &str) -> Option<String> {
-    if let Some(inside) = host.strip_prefix('[') {
-        let address: Ipv6Addr = inside.strip_suffix(']')?.parse().ok()?;
-        return Some(format!("[{address}]"));
-    }
-    let is_label = |label: &str| {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        !label.is_empty() && label.bytes().all(is_plain)
-    };
-    let is_host = host.len() <= HOST_BYTES && host.split('.').all(is_label);
-    is_host.then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]

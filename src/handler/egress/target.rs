@@ -1,12 +1,14 @@
 //! Where a request goes.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use http::header::{HOST, USER_AGENT};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use super::reach::normal;
+/// A host's name has at most this many bytes (RFC 1035).
+const HOST_BYTES: usize = 253;
 
 /// By which another system knows a request again that comes with another attempt.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -123,6 +125,21 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.name(), self.authority())
     }
+}
+
+/// A host as it is compared: a name in lower case, or an address; IPv6 in brackets. `None` when it
+/// is neither.
+pub fn normal(host: &str) -> Option<String> {
+    if let Some(inside) = host.strip_prefix('[') {
+        let address: Ipv6Addr = inside.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
+    }
+    let is_label = |label: &str| {
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        !label.is_empty() && label.bytes().all(is_plain)
+    };
+    let is_host = host.len() <= HOST_BYTES && host.split('.').all(is_label);
+    is_host.then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
