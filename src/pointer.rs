@@ -5,6 +5,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use thiserror::Error;
 
@@ -155,10 +156,13 @@ impl<'p> Path<'p> {
 }
 
 fn names_key(token: &str, key: &str) -> bool {
-    if token.contains('~') {
-        token.replace("~1", "/").replace("~0", "~") == key
-    } else {
-        token == key
+    // An escaped token is longer than its key.
+    match token.len().cmp(&key.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => token == key && !token.contains('~'),
+        Ordering::Greater => {
+            token.contains('~') && token.replace("~1", "/").replace("~0", "~") == key
+        }
     }
 }
 
@@ -173,14 +177,20 @@ struct Node<'p, 'b, 'a> {
     best: &'b mut Best<'a>,
 }
 
+/// The next tokens of a value's paths, and the paths behind them.
+type Steps<'p> = Vec<(&'p str, Path<'p>)>;
+
 impl<'p, 'a> Node<'p, '_, 'a> {
+    fn steps(&self) -> Steps<'p> {
+        self.paths.iter().filter_map(|path| path.step()).collect()
+    }
+
     /// The paths that go on through the child which `is_child` recognises by its token, without
     /// those that could no longer better the result.
-    fn through(&self, is_child: impl Fn(&str) -> bool) -> Vec<Path<'p>> {
+    fn through(&self, steps: &Steps<'p>, is_child: impl Fn(&str) -> bool) -> Vec<Path<'p>> {
         let bound = self.best.as_ref().map_or(usize::MAX, |(rank, _)| *rank);
-        let open = self.paths.iter().filter(|path| path.rank < bound);
-        let steps = open.filter_map(|path| path.step());
-        steps.filter(|(token, _)| is_child(token)).map(|(_, path)| path).collect()
+        let open = steps.iter().filter(|(_, path)| path.rank < bound);
+        open.filter(|(token, _)| is_child(token)).map(|(_, path)| *path).collect()
     }
 
     fn child(&mut self, paths: Vec<Path<'p>>) -> Node<'p, '_, 'a> {
@@ -235,15 +245,17 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(paths) = map.next_key_seed(Key(&self))? {
+        let steps = self.steps();
+        while let Some(paths) = map.next_key_seed(Key(&self, &steps))? {
             map.next_value_seed(self.child(paths))?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'a>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        let steps = self.steps();
         for index in 0.. {
-            let paths = self.through(|token| names_index(token, index));
+            let paths = self.through(&steps, |token| names_index(token, index));
             if seq.next_element_seed(self.child(paths))?.is_none() {
                 break;
             }
@@ -273,7 +285,7 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
 }
 
 /// Reads an object's key as the paths that go through its member.
-struct Key<'n, 'p, 'b, 'a>(&'n Node<'p, 'b, 'a>);
+struct Key<'n, 'p, 'b, 'a>(&'n Node<'p, 'b, 'a>, &'n Steps<'p>);
 
 impl<'p, 'a> DeserializeSeed<'a> for Key<'_, 'p, '_, 'a> {
     type Value = Vec<Path<'p>>;
@@ -291,6 +303,6 @@ impl<'p> Visitor<'_> for Key<'_, 'p, '_, '_> {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.through(|token| names_key(token, key)))
+        Ok(self.0.through(self.1, |token| names_key(token, key)))
     }
 }
