@@ -33,6 +33,7 @@ pub mod quota;
 pub mod refused;
 pub mod reload;
 pub mod route;
+mod scheduling;
 mod secret_file;
 pub mod seldom;
 pub mod server;

@@ -10,6 +10,7 @@ use super::answer::Failed;
 use super::{input, log};
 use crate::app::App;
 use crate::config::{Config, Diagnostics};
+use crate::scheduling;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +24,7 @@ const INTERRUPTED: i32 = 130;
 pub fn run(config: &Path) -> Result<(), Failed> {
     let (config, read) = input::config(config)?;
     log::start();
+    scheduling::be_prompt();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

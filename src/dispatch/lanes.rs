@@ -6,15 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use tokio::task::unconstrained;
 
-use crate::handler::{Job, Progress, progress};
-
-/// CPU time after which an attempt that goes on computing does so in the long lane.
-const QUICK: Duration = Duration::from_millis(4);
+use crate::handler::{Job, LONG, Progress, progress};
 
 /// Where attempts go on. Each that is under way has this, so the lanes end with the last of them.
 struct Lanes {
@@ -51,7 +47,7 @@ pub fn new() -> (Entry, Moved) {
 
 /// Whether it goes on in the long lane.
 fn is_long(progress: Progress) -> bool {
-    matches!(progress, Progress::Computes(used) if used >= QUICK)
+    matches!(progress, Progress::Computes(used) if used >= LONG)
 }
 
 impl Entry {
@@ -139,6 +135,7 @@ impl Future for Quick {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use futures_util::FutureExt;
     use futures_util::future::BoxFuture;
@@ -163,8 +160,8 @@ mod tests {
             (Progress::Ended, false),
             (Progress::Waits, false),
             (Progress::Computes(Duration::ZERO), false),
-            (Progress::Computes(QUICK - Duration::from_nanos(1)), false),
-            (Progress::Computes(QUICK), true),
+            (Progress::Computes(LONG - Duration::from_nanos(1)), false),
+            (Progress::Computes(LONG), true),
             (Progress::Computes(Duration::MAX), true),
         ] {
             assert_eq!(is_long(progress), expected, "{progress:?}");
@@ -174,10 +171,10 @@ mod tests {
     #[tokio::test]
     async fn who_computes_long_changes_lanes_until_it_waits() {
         let ((entry, moved), (answer, asked)) = (new(), oneshot::channel::<()>());
-        entry.start(computes([QUICK / 2]).boxed()).await;
+        entry.start(computes([LONG / 2]).boxed()).await;
         assert!(moved.long.is_empty(), "it was quick");
         let job = async {
-            computes([QUICK / 2, QUICK, 2 * QUICK]).await;
+            computes([LONG / 2, LONG, 2 * LONG]).await;
             asked.await.unwrap();
         };
         entry.start(job.boxed()).await;
@@ -201,9 +198,9 @@ mod tests {
             let tell = tell.clone();
             entry.start(job.map(move |()| tell.send(name).unwrap()).boxed())
         };
-        named("longest", computes([QUICK; 9]).boxed()).await;
-        named("shortest", computes([QUICK; 1]).boxed()).await;
-        named("middle", computes([QUICK; 5]).boxed()).await;
+        named("longest", computes([LONG; 9]).boxed()).await;
+        named("shortest", computes([LONG; 1]).boxed()).await;
+        named("middle", computes([LONG; 5]).boxed()).await;
         drop((entry, tell));
         assert_eq!(moved.compute().await, 0);
         assert_eq!(told.iter().collect::<Vec<_>>(), ["shortest", "middle", "longest"]);
@@ -215,7 +212,7 @@ mod tests {
         let computes = async {
             let began = Instant::now();
             while began.elapsed() < Duration::from_secs(60) {
-                computes([QUICK]).await;
+                computes([LONG]).await;
             }
             panic!("it was not timed out");
         };
@@ -232,14 +229,14 @@ mod tests {
         let (entry, moved) = new();
         let lanes = moved.clone();
         let closes = async move {
-            computes([QUICK]).await;
+            computes([LONG]).await;
             assert_eq!(lanes.close(), 1, "the other one that waits there");
-            computes([QUICK]).await;
+            computes([LONG]).await;
         };
         entry.start(closes.boxed()).await;
-        entry.start(computes([QUICK; 9]).boxed()).await;
+        entry.start(computes([LONG; 9]).boxed()).await;
         assert_eq!(moved.compute().await, 1, "the one that has closed them");
-        let mut stays = entry.start(computes([QUICK]).boxed());
+        let mut stays = entry.start(computes([LONG]).boxed());
         assert_eq!((&mut stays).now_or_never(), None, "it has nowhere to go");
         assert_eq!(stays.now_or_never(), Some(()));
         assert_eq!(moved.close(), 0);

@@ -27,6 +27,7 @@ use crate::handler::{Call, Called, Job};
 use crate::ledger::{Attempt, Lease, Ledger, ReadError};
 use crate::outbox::{self, Outbox, RERUNS};
 use crate::route::Route;
+use crate::scheduling;
 use crate::snapshot::Current;
 use crate::target::Target;
 use lanes::{Entry, Moved, Quick};
@@ -74,6 +75,7 @@ impl Dispatch {
             let runtime = Arc::new(runtime);
             let (clock, long) = (runtime.clone(), moved.clone());
             started.push(thread::Builder::new().name(format!("long-{n}")).spawn(move || {
+                scheduling::be_patient();
                 // The timers of what it runs are the other thread's.
                 clock.handle().block_on(long.compute())
             })?);

@@ -12,6 +12,7 @@ use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
+use super::clock::Clock;
 use super::host::Host;
 use super::limits::{FIELD_BYTES, HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::{About, Level};
@@ -137,7 +138,8 @@ impl Handler {
         let notes = call.and_then(|call| call.notes);
         let config = self.config.clone();
         let host = Host::new(about, limits, config, client, staging, streams, notes.cloned());
-        let mut store = store(&self.engine, host, limits);
+        let _under_way = self.clock.begin();
+        let mut store = store(&self.engine, &self.clock, host, limits);
         let meter = store.data().cpu.clone();
         let ended = {
             // Pinned where it is: it is large, and would be moved into each future around it.
@@ -166,7 +168,7 @@ impl Handler {
 }
 
 /// A store in which a guest runs within these limits.
-fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
+fn store(engine: &Engine, clock: &Arc<Clock>, host: Host, limits: &Limits) -> Store<Host> {
     let mut store = Store::new(engine, host);
     store.limiter(|host| &mut host.limiter);
     store.set_hostcall_fuel(HOST_CALL_BYTES);
@@ -176,11 +178,12 @@ fn store(engine: &Engine, host: Host, limits: &Limits) -> Store<Host> {
         // It is refused only by an engine that does not count.
         let _set = store.set_fuel(u64::MAX);
     }
-    let cpu = limits.cpu;
+    let (cpu, clock) = (limits.cpu, clock.clone());
     store.epoch_deadline_callback(move |store| {
         let used = store.data().cpu.used();
         if used < cpu {
             pace::interrupted(used);
+            clock.interrupted(used);
             Ok(UpdateDeadline::Yield(1))
         } else {
             Ok(UpdateDeadline::Interrupt)

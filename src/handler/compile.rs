@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
@@ -11,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use wasmtime::Engine;
 
+use super::clock::Clock;
 use super::inspect::{self, Kind};
 use super::native::{Compiled, Program};
 use super::{Cache, Engines, Hash, LoadError, engine, feature};
@@ -71,6 +73,11 @@ impl Compiler {
     pub fn engine(&self, stack: usize) -> Result<Engine, LoadError> {
         let engine = self.engines.with_stack(stack);
         engine.map_err(|error| LoadError::Host(format!("WebAssembly: {error:#}")))
+    }
+
+    /// What interrupts the guests of its engines.
+    pub fn clock(&self) -> &Arc<Clock> {
+        self.engines.clock()
     }
 
     /// A file's program for that engine: from the cache, or compiled by a child and kept there.

@@ -1,19 +1,15 @@
-//! The engine, once for each size of stack: how wasmtime is set up, and the clock that interrupts
-//! guests.
+//! The engine, once for each size of stack: how wasmtime is set up.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails,
 };
 
-/// How often a running guest is interrupted, to let others run and to look at its CPU time.
-pub const TICK: Duration = Duration::from_millis(2);
+use super::clock::Clock;
 
 /// Memory that a slot keeps for its next instance instead of giving it back to the system.
 const KEPT_MEMORY: usize = 128 * 1024;
@@ -47,6 +43,7 @@ pub struct Engines {
     instances: u32,
     memory: usize,
     counting: bool,
+    clock: Arc<Clock>,
     by_stack: Mutex<BTreeMap<usize, Engine>>,
 }
 
@@ -57,13 +54,19 @@ impl Engines {
         // With RUST_BACKTRACE set, each error of a guest would carry the host's own stack, and the
         // names in it are found by reading the whole program's debug information.
         wasmtime::error::disable_backtrace();
-        Self { instances, memory, counting: false, by_stack: Mutex::default() }
+        let (clock, by_stack) = (Arc::default(), Mutex::default());
+        Self { instances, memory, counting: false, clock, by_stack }
     }
 
     /// The same, but they count the instructions that they execute, which takes time.
     #[must_use]
     pub fn counting(self) -> Self {
         Self { counting: true, ..self }
+    }
+
+    /// What interrupts the guests of all of them.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
     }
 
     /// Whether they count instructions.
@@ -81,6 +84,8 @@ impl Engines {
             return Ok(engine.clone());
         }
         let engine = engine(self.instances, self.memory, bytes, self.counting)?;
+        let weak = engine.weak();
+        self.clock.drive(move || weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
         by_stack.insert(bytes, engine.clone());
         Ok(engine)
     }
@@ -104,9 +109,7 @@ fn engine(instances: u32, memory: usize, stack: usize, counting: bool) -> wasmti
         .pagemap_scan(Enabled::Auto);
     let mut config = code(stack, counting);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).enable_compiler(false);
-    let engine = Engine::new(&config)?;
-    tick(&engine);
-    Ok(engine)
+    Engine::new(&config)
 }
 
 /// Makes the engine that compiles, and runs nothing, for engines that count instructions or do not.
@@ -137,18 +140,6 @@ fn code(stack: usize, counting: bool) -> Config {
         .async_stack_size(ATTEMPT_STACK)
         .async_stack_zeroing(true);
     config
-}
-
-/// Advances the engine's epoch for as long as the engine is there.
-fn tick(engine: &Engine) {
-    let weak = engine.weak();
-    thread::spawn(move || {
-        while let Some(engine) = weak.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            thread::sleep(TICK);
-        }
-    });
 }
 
 #[cfg(test)]

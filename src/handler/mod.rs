@@ -4,6 +4,7 @@ mod abi;
 mod attempt;
 mod bindings;
 mod cache;
+mod clock;
 mod command;
 mod compile;
 mod egress;
@@ -44,6 +45,8 @@ use crate::effects::Grants;
 use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
+use clock::Clock;
+pub use clock::LONG;
 pub use compile::{COMPILE, Compiler, compile};
 pub use egress::{
     BadPattern, Client, Hosts, IDEMPOTENCY_KEY, Outside, Pattern, Reach, Received, Secret, Use,
@@ -174,6 +177,7 @@ pub struct Handler {
     client: Arc<Client>,
     outside: Arc<Outside>,
     engine: Engine,
+    clock: Arc<Clock>,
     abi: Arc<Abi>,
     turns: Turns,
 }
@@ -206,8 +210,8 @@ impl Handler {
         let outside = modules.outside.clone();
         let (config, client) = outgoing(&name, &settings, &outside);
         let version = hex::encode(file).get(..16).unwrap_or_default().into();
-        let turns = Turns::default();
-        Self { name, file, version, settings, config, client, outside, engine, abi, turns }
+        let (clock, turns) = (modules.compiler.clock().clone(), Turns::default());
+        Self { name, file, version, settings, config, client, outside, engine, clock, abi, turns }
     }
 
     /// Waits until an attempt may be made, beside others or alone.
@@ -227,6 +231,7 @@ impl Handler {
             client,
             outside: self.outside.clone(),
             engine: self.engine.clone(),
+            clock: self.clock.clone(),
             abi: self.abi.clone(),
             turns: self.turns.clone(),
         }

@@ -1,5 +1,4 @@
-//! Native code: what the child that compiles hands over, and how it is loaded. Nothing else in the
-//! crate is unsafe.
+//! Native code: what the child that compiles hands over, and how it is loaded.
 
 #![expect(unsafe_code, reason = "the engine has no safe way to load compiled code")]
 

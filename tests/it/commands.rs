@@ -136,7 +136,7 @@ fn a_command_reads_the_event_as_json() {
 
 #[test]
 fn a_rust_program_is_a_command_and_reaches_nothing() {
-    let config = routes(&["command"], "timeout = \"500ms\"\nretry = { attempts = 1 }");
+    let config = routes(&["command"], "timeout = \"3s\"\nretry = { attempts = 1 }");
     let mut yard = Yard::new(&config);
     yard.plugin("command.wasm", std::fs::read(guest("command")).unwrap());
     yard.run();
@@ -148,7 +148,7 @@ fn a_rust_program_is_a_command_and_reaches_nothing() {
         // `wasi:cli/exit` knows success and failure only.
         (json!({"do": "exit", "arg": "65"}), "retry", "exit code 1: asked to"),
         (json!({"do": "panic", "arg": "oh no"}), "trap", "oh no, at src/main.rs:"),
-        (json!({"do": "sleep", "arg": "60000"}), "timeout", "within 500 ms"),
+        (json!({"do": "sleep", "arg": "60000"}), "timeout", "within 3000 ms"),
         (json!({"do": "flood", "arg": "x".repeat(4_000)}), "limit", "stdout: the limit is"),
         (json!({"do": "event"}), "reject", r#""event_type":"command""#),
         (json!({"do": "env"}), "reject", r#"Args { inner: ["handler"] } Vars { inner: [] }"#),

@@ -43,6 +43,7 @@ const FLOORS: &[(&str, i32)] = &[
     ("pointer", 0),
     ("quota", 0),
     ("reload", 0),
+    ("scheduling", 0),
     ("secret_file", 0),
     ("seldom", 0),
     ("text", 0),
