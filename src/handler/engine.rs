@@ -106,6 +106,9 @@ fn engine(instances: u32, memory: usize, stack: usize, counting: bool) -> wasmti
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLES)
         .async_stack_keep_resident(KEPT_STACK)
+        // A slot that another module's memory was in last is mapped anew, which takes longer than
+        // most attempts.
+        .max_unused_warm_slots(instances * MEMORIES)
         .pagemap_scan(Enabled::Auto);
     let mut config = code(stack, counting);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).enable_compiler(false);
