@@ -41,6 +41,6 @@ fi
 if [ -z "${HOST_BENCH:-}" ]; then
     program=$(cargo bench --quiet --locked --bench host --no-run --message-format json \
         --manifest-path ../Cargo.toml --target-dir ../target |
-        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+        sed -n 's|.*"executable":"\([^"]*/host-[^"]*\)".*|\1|p')
     ln -sf "$program" peers/host/host
 fi

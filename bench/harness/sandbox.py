@@ -7,11 +7,12 @@ from .system import System
 
 CONNECTIONS = 64
 RIGHT = "200, right"
-# What is kept of an instance's memory, tables and stack for the next one, in bytes, instead of being
-# given back to the system page by page; and that the kernel is asked which pages were written.
-# Concurrency cannot be switched off: it calls no other way.
+# The pool, which is its default; what an instance's memory and tables keep for the next one, in bytes,
+# instead of giving it back to the system; and that the kernel tells which pages were written. To keep
+# stacks, more warm slots, batches of decommits, and to do without GC or WASI 0.3 shows no difference;
+# without copy-on-write it is slower; and it does not serve without concurrency support.
 BEST_FLAGS = ("-Opooling-allocator,pooling-memory-keep-resident=131072,pooling-table-keep-resident=16384,"
-              "pooling-async-stack-keep-resident=16384,pooling-pagemap-scan=y -Wgc-support=n")
+              "pooling-pagemap-scan=y")
 
 
 def wasmtime(flags=""):
