@@ -1,5 +1,6 @@
 #!/bin/sh
-# Gets what the benchmark needs, each from its own registry, and builds hookyard.
+# Gets what the benchmark needs, each from its own registry, and builds hookyard. Given names of parts
+# it leaves out what those alone need that are not named.
 # Asks for root only where a Debian package is missing.
 set -eu
 cd -- "$(dirname -- "$0")"
@@ -24,3 +25,22 @@ fi
 cargo build --quiet --release --locked --manifest-path floor/Cargo.toml --target-dir floor/target
 [ -n "${HOOKYARD:-}" ] || cargo build --quiet --release --locked --manifest-path ../Cargo.toml --target-dir ../target
 ../plugins/build.sh peers/hookyard/count peers/hookyard/tally
+
+case " ${*:-sandbox} " in *" sandbox "*) ;; *) exit ;; esac
+
+# The engine's version is hookyard's. What is left out of its usual features takes no part in serving.
+version=$(sed -n '/^name = "wasmtime"$/{n;s/version = "\(.*\)"/\1/p}' ../Cargo.lock)
+if [ -z "${WASMTIME:-}" ] && [ "$(peers/wasmtime/root/bin/wasmtime --version 2>&1)" != "wasmtime $version" ]; then
+    echo "building wasmtime $version takes several minutes" >&2
+    cargo install --quiet wasmtime-cli --version "$version" --locked --force --root peers/wasmtime/root \
+        --no-default-features --features run,serve,cranelift,pooling-allocator,parallel-compilation \
+        --features component-model,component-model-async,threads,gc,gc-copying,gc-drc,gc-null \
+        --features stack-switching,debug-builtins,coredump,backtrace,demangle,addr2line,logging
+fi
+../plugins/build.sh peers/wasmtime/job
+if [ -z "${HOST_BENCH:-}" ]; then
+    program=$(cargo bench --quiet --locked --bench host --no-run --message-format json \
+        --manifest-path ../Cargo.toml --target-dir ../target |
+        sed -n 's|.*"executable":"\([^"]*/host-[^"]*\)".*|\1|p')
+    ln -sf "$program" peers/host/host
+fi

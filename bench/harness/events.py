@@ -42,6 +42,12 @@ def signature(body):
     return hmac.new(SECRET, body, hashlib.sha1).hexdigest()
 
 
+def reply(body):
+    """What a handler that replies has to say to it."""
+    job = json.loads(body)
+    return f"{job['job_id']} {job['status']}"
+
+
 def sized(job_id, n, size):
     """A body of so many bytes, by its message; of a small one little else is left."""
     job = json.loads(body(job_id, n))
@@ -59,9 +65,9 @@ def typed(job_id, n, kinds):
 
 
 def write_lua(path, made=body, count=DISTINCT):
-    """So many bodies and their signatures as a Lua table, for wrk."""
+    """So many bodies, with their signatures and replies, as a Lua table for wrk."""
     rows = []
     for n in range(count):
         text = made(f"J{n:07}", n)
-        rows.append("{body=[==[%s]==],signature=%r}" % (text.decode(), signature(text)))
+        rows.append("{body=[==[%s]==],signature=%r,reply=%r}" % (text.decode(), signature(text), reply(text)))
     path.write_text("return {\n" + ",\n".join(rows) + "}\n")

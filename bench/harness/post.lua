@@ -1,7 +1,8 @@
 -- wrk's script: posts the signed bodies in turn, each request with an event id of its own in a
--- header that is not signed. With STATUSES it tells answers apart.
+-- header that is not signed. With STATUSES it tells answers apart; with REPLIES also those that say
+-- what the handler of one of the bodies has to say.
 local bodies = dofile(os.getenv("BODIES"))
-local mark, heads, tails = "@@@@@@@@@@", {}, {}
+local mark, heads, tails, replies = "@@@@@@@@@@", {}, {}, {}
 
 function init()
   for n, event in ipairs(bodies) do
@@ -11,6 +12,7 @@ function init()
     }, event.body)
     local first, last = request:find(mark, 1, true)
     heads[n], tails[n] = request:sub(1, first - 1), request:sub(last + 1)
+    replies[event.reply] = true
   end
 end
 
@@ -33,7 +35,12 @@ function setup(thread)
   sender = thread
 end
 
-if os.getenv("STATUSES") then
+if os.getenv("REPLIES") then
+  function response(status, headers, body)
+    local key = status .. (replies[body] and ", right" or ", wrong")
+    statuses[key] = (statuses[key] or 0) + 1
+  end
+elseif os.getenv("STATUSES") then
   function response(status, headers)
     local key = status .. ((headers["Retry-After"] or headers["retry-after"]) and " with Retry-After" or "")
     statuses[key] = (statuses[key] or 0) + 1

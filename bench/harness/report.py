@@ -6,6 +6,8 @@ import statistics
 import subprocess
 from pathlib import Path
 
+from .sandbox import BEST, BEST_FLAGS, SERVE
+
 THROUGHPUT = """## {title}
 
 {about}
@@ -78,6 +80,25 @@ def loss(results):
                      spread([run], "pause", "{:.1f}")]
             rows.append(f"| {' | '.join(cells)} |")
     return LOSS.format(rows="\n".join(rows))
+
+
+def sandbox(results):
+    groups = grouped(results, "sandbox")
+    rows = []
+    for name, runs in groups.items():
+        ratios = [f"{middle(runs, 'acked_per_second') / middle(groups[serve], 'acked_per_second'):.2f}"
+                  for serve in (SERVE, BEST)]
+        rows.append([name, spread(runs, "acked_per_second"), spread(runs, "cpu_us", "{:.1f}"),
+                     spread(runs, "p50", "{:.1f}"), spread(runs, "p99", "{:.1f}"), spread(runs, "max", "{:.0f}"),
+                     str(sum(run["wrong"] for run in runs)), spread(runs, "memory"), *ratios])
+    head = ["", "requests/s", "CPU µs a request", "p50 ms", "p99 ms", "max ms", "not 200 or wrong", "MiB",
+            "requests/s : `wasmtime serve`'s", ": best flags'"]
+    return (f"""## Against `wasmtime serve`
+
+The same `wasi:http` component, a fresh instance for each request. {runs_of(results, "sandbox")}
+The best flags are `{BEST_FLAGS}`.
+
+""" + table(head, rows)) if rows else ""
 
 
 def only(results, kind):
@@ -203,6 +224,6 @@ def write(path, results, versions, command):
         throughput(results, "throughput", "Throughput", runs_of(results, "throughput")),
         "![Events handled a second, by system](throughput.svg)\n" if only(results, "throughput") else "",
         throughput(results, "crowd", "A crowd", runs_of(results, "crowd")),
-        *(part(results) for part in (loss, profile, growth, million, memory, neighbours, overload)),
+        *(part(results) for part in (loss, sandbox, profile, growth, million, memory, neighbours, overload)),
     ]
     path.write_text("\n".join(part for part in text if part))

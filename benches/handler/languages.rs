@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookyard::config::Config;
 use hookyard::delivery::Outcome;
 use hookyard::effects::{Committed, Scratch};
 use hookyard::handler::{Cache, Call, Handler, Handlers, Settings};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{TIMEOUT, made, with_body};
+use super::{INSTANCES, TIMEOUT, handlers, with_body};
 
 /// The example in Rust, with whose settings all run.
 const EXAMPLE: &str = "sync-complete";
@@ -23,8 +22,7 @@ const CALLS: usize = 501;
 
 /// Prints a row for each `plugins/sync-complete*.wasm`.
 pub fn print() -> ExitCode {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (config, _) = Config::load(&root.join("router.toml")).expect("the project's router.toml");
+    let (root, config) = (Path::new(handlers::ROOT), handlers::config());
     let settings = &config.handlers[EXAMPLE];
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     println!("| handler | contract | size | compiled | loaded from cache | call | memory |");
@@ -54,7 +52,8 @@ fn row(runtime: &Runtime, settings: &Settings, name: &str, file: &Path) -> Strin
         let cache = Cache::open(&folder.path().join("cache")).expect("a folder");
         let settings = BTreeMap::from([(name.to_owned(), settings.clone())]);
         let began = Instant::now();
-        let handlers = made(runtime, folder.path(), settings, Some(cache));
+        let loading = handlers::load(folder.path(), settings, Some(cache), INSTANCES);
+        let handlers = runtime.block_on(loading);
         (began.elapsed(), handlers)
     };
     let (compiled, _) = load();

@@ -2,11 +2,12 @@
 //! instance, limits, the clock that interrupts, log capture. `cargo bench --bench handler`.
 //! `cargo bench --bench handler -- languages` compares the example handler in several languages.
 
+#[path = "../handlers/mod.rs"]
+mod handlers;
 mod languages;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -15,14 +16,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::Criterion;
-use hookyard::config::Config;
 use hookyard::delivery::Outcome;
 use hookyard::effects::{Committed, Scratch};
 use hookyard::event::Event;
-use hookyard::handler::{
-    self, COMPILE, Cache, Call, Compiler, Engines, Handler, Handlers, Modules, Outside, Settings,
-};
-use hookyard::verify::{Request, Scheme, Verifier};
+use hookyard::handler::{Call, Handler, Handlers};
+use hookyard::verify::Request;
 use http::{HeaderMap, Method};
 use tokio::runtime::{Builder, Runtime};
 
@@ -35,14 +33,11 @@ const GUESTS: [(&str, &str); 4] = [
 ];
 
 const INSTANCES: u32 = 16;
-const MEMORY: usize = 512 << 20;
-const MODULE: u64 = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    // The engine has no compiler: it starts this program as its child.
-    if std::env::args().nth(1).is_some_and(|verb| verb == COMPILE) {
-        return compile();
+    if let Some(code) = handlers::compiled() {
+        return code;
     }
     if std::env::args().any(|arg| arg == "languages") {
         return languages::print();
@@ -51,21 +46,6 @@ fn main() -> ExitCode {
     attempts(&mut criterion);
     criterion.final_summary();
     ExitCode::SUCCESS
-}
-
-fn compile() -> ExitCode {
-    let mut file = Vec::new();
-    std::io::stdin().read_to_end(&mut file).expect("a module");
-    match handler::compile(&file, false) {
-        Ok(code) => {
-            std::io::stdout().write_all(&code).expect("somebody who reads");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn attempts(criterion: &mut Criterion) {
@@ -93,8 +73,7 @@ fn attempts(criterion: &mut Criterion) {
 
 /// Builds and loads the guests.
 fn load(runtime: &Runtime) -> Handlers {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (config, _) = Config::load(&root.join("router.toml")).expect("the project's router.toml");
+    let (root, config) = (Path::new(handlers::ROOT), handlers::config());
     let plugins = tempfile::tempdir().expect("a folder");
     let mut settings = BTreeMap::new();
     for (name, folder) in GUESTS {
@@ -103,20 +82,7 @@ fn load(runtime: &Runtime) -> Handlers {
         let own = config.handlers.get(name).unwrap_or(&config.other_handlers);
         settings.insert(name.to_owned(), own.clone());
     }
-    made(runtime, plugins.path(), settings, None)
-}
-
-/// The handlers of a folder, as the server would load them.
-fn made(
-    runtime: &Runtime,
-    folder: &Path,
-    settings: BTreeMap<String, Settings>,
-    cache: Option<Cache>,
-) -> Handlers {
-    let outside = Outside::start(Vec::new()).expect("a thread");
-    let compiler = Compiler::new(Engines::new(INSTANCES, MEMORY), cache).expect("a compiler");
-    let modules = Modules { folder, bytes: MODULE, compiler: &compiler, outside: &outside };
-    runtime.block_on(Handlers::default().next(&modules, settings, false))
+    runtime.block_on(handlers::load(plugins.path(), settings, None, INSTANCES))
 }
 
 fn build(root: &Path, folder: &Path) -> PathBuf {
@@ -154,7 +120,5 @@ fn with_body(body: String) -> Event {
         body: Bytes::from(body),
         peer: Ipv4Addr::LOCALHOST.into(),
     };
-    let unsigned = Verifier::new(Scheme::Unsigned, Vec::new()).expect("a verifier");
-    let verified = unsigned.verify(request, 0).expect("no signature to be wrong");
-    Event::new(verified, "bench".into(), "event".into(), 0, None)
+    handlers::event(&handlers::verifier(), request)
 }

@@ -52,7 +52,8 @@ impl From<AppendError> for Ended {
 pub struct Attempts {
     slots: Slots,
     running: Arc<Mutex<HashMap<Sameness, watch::Receiver<Option<Ended>>>>>,
-    outbox: Outbox,
+    /// Shared: each request takes clones of this along, and it has every metric.
+    outbox: Arc<Outbox>,
 }
 
 /// An event on its way to a handler that its sender waits for.
@@ -83,7 +84,7 @@ enum Before {
 impl Attempts {
     /// In these places.
     pub fn new(slots: Slots, outbox: Outbox) -> Self {
-        Self { slots, running: Arc::default(), outbox }
+        Self { slots, running: Arc::default(), outbox: Arc::new(outbox) }
     }
 
     /// Makes the attempt, or waits for one of the same event that is under way. True beside the
