@@ -17,10 +17,10 @@ pub struct Slots {
     jobs: Sender<Job>,
 }
 
-/// One place.
+/// One place, until it is dropped.
 #[derive(Debug)]
 pub struct Slot {
-    permit: OwnedSemaphorePermit,
+    _until_dropped: OwnedSemaphorePermit,
     jobs: Sender<Job>,
 }
 
@@ -33,15 +33,15 @@ impl Slots {
 
     /// Takes a place, if one is free.
     pub fn take(&self) -> Option<Slot> {
-        let permit = self.free.clone().try_acquire_owned().ok()?;
-        Some(Slot { permit, jobs: self.jobs.clone() })
+        let _until_dropped = self.free.clone().try_acquire_owned().ok()?;
+        Some(Slot { _until_dropped, jobs: self.jobs.clone() })
     }
 }
 
 impl Slot {
     /// Does the work on a handler thread; `None` when the threads have ended.
     pub async fn run<T: Send + 'static>(
-        self,
+        &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let (done, result) = oneshot::channel();
@@ -49,9 +49,7 @@ impl Slot {
             let _gone = done.send(work.await);
         };
         self.jobs.send(Box::pin(job)).await.ok()?;
-        let result = result.await.ok();
-        drop(self.permit);
-        result
+        result.await.ok()
     }
 }
 
@@ -60,13 +58,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_place_is_taken_until_its_work_is_done() {
+    async fn a_place_is_taken_until_it_is_dropped() {
         let (slots, work) = Slots::new(1);
         let slot = slots.take().unwrap();
-        assert!(slots.take().is_none());
-        let running = tokio::spawn(slot.run(async { 7 }));
+        let running = tokio::spawn(async move { (slot.run(async { 7 }).await, slot) });
         work.recv().await.unwrap().await;
-        assert_eq!(running.await.unwrap(), Some(7));
+        let (done, slot) = running.await.unwrap();
+        assert_eq!(done, Some(7));
+        assert!(slots.take().is_none());
+        drop(slot);
         assert!(slots.take().is_some());
     }
 

@@ -120,10 +120,10 @@ impl Attempts {
             }
             Some(Before::Nothing) => {
                 let id = self.outbox.ledger.new_id(&work.event);
-                (self.attempt(slot, id, None, work).await, false)
+                (self.stored(&slot, id, None, work).await, false)
             }
             Some(Before::Failed(id, before)) => {
-                (self.attempt(slot, id, Some(before), work).await, true)
+                (self.stored(&slot, id, Some(&before), work).await, true)
             }
             Some(Before::Done(reply)) => {
                 match self.outbox.ledger.append(work.event, work.same, work.others).await {
@@ -150,21 +150,15 @@ impl Attempts {
         }
     }
 
-    async fn attempt(
-        &self,
-        slot: Slot,
-        id: EventId,
-        before: Option<SyncDelivery>,
-        work: Work,
-    ) -> Ended {
-        let attempts = self.clone();
-        let made = async move { attempts.stored(id, before.as_ref(), work).await };
-        slot.run(made).await.unwrap_or(Ended::Unavailable)
-    }
-
     /// Makes the attempt, and stores what it came to. It is made again while what it reads of its
     /// handler's state is changed by others.
-    async fn stored(&self, id: EventId, before: Option<&SyncDelivery>, work: Work) -> Ended {
+    async fn stored(
+        &self,
+        slot: &Slot,
+        id: EventId,
+        before: Option<&SyncDelivery>,
+        work: Work,
+    ) -> Ended {
         let Work { event, same, route, handler, others, snapshot } = work;
         let place = Place { id, event: Arc::new(event), same, others, before };
         let n = before.map_or(1, |before| before.attempts + 1);
@@ -172,7 +166,10 @@ impl Attempts {
         loop {
             let _turn = handler.turn(reruns > 0).await;
             let (event, state) = (&place.event, self.outbox.ledger.state());
-            let (mut attempt, effects) = call(event, &route, &handler, state, (id, n)).await;
+            let call = call(event.clone(), route.clone(), handler.clone(), state, (id, n));
+            let Some((mut attempt, effects)) = slot.run(call).await else {
+                return Ended::Unavailable;
+            };
             let routes = &snapshot.routes;
             let staged = self.outbox.stage((id, event), effects, &attempt.outcome, routes).await;
             let mut stored = self.store(&place, settled(&route, &attempt, staged)).await;
@@ -237,14 +234,15 @@ fn settled(route: &Route, attempt: &Attempt, effects: Option<Staged>) -> Settled
 
 /// Attempt `n`, on a handler thread.
 async fn call(
-    event: &Event,
-    route: &Route,
-    handler: &Handler,
+    event: Arc<Event>,
+    route: Arc<Route>,
+    handler: Arc<Handler>,
     state: Arc<dyn Committed>,
     (id, n): (EventId, u32),
 ) -> (Attempt, Effects) {
     let id = id.to_string();
-    let call = Call { id: &id, event, route: &route.name, attempt: n, waits: true, notes: None };
+    let call =
+        Call { id: &id, event: &event, route: &route.name, attempt: n, waits: true, notes: None };
     let (started_at, began) = (wall_ms(), std::time::Instant::now());
     let Called { outcome, logs, effects, .. } = handler.call(call, state, route.timeout).await;
     let outcome = match outcome {
