@@ -28,11 +28,13 @@ cargo build --quiet --release --locked --manifest-path floor/Cargo.toml --target
 
 case " ${*:-sandbox} " in *" sandbox "*) ;; *) exit ;; esac
 
-# The engine's version is hookyard's. What is left out of its usual features takes no part in serving.
+# The engine's version and its profile are hookyard's. What is left out of its usual features takes no
+# part in serving.
 version=$(sed -n '/^name = "wasmtime"$/{n;s/version = "\(.*\)"/\1/p}' ../Cargo.lock)
 if [ -z "${WASMTIME:-}" ] && [ "$(peers/wasmtime/root/bin/wasmtime --version 2>&1)" != "wasmtime $version" ]; then
     echo "building wasmtime $version takes several minutes" >&2
-    cargo install --quiet wasmtime-cli --version "$version" --locked --force --root peers/wasmtime/root \
+    CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+        cargo install --quiet wasmtime-cli --version "$version" --locked --force --root peers/wasmtime/root \
         --no-default-features --features run,serve,cranelift,pooling-allocator,parallel-compilation \
         --features component-model,component-model-async,threads,gc,gc-copying,gc-drc,gc-null \
         --features stack-switching,debug-builtins,coredump,backtrace,demangle,addr2line,logging
