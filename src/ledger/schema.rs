@@ -68,7 +68,7 @@ pub fn open_writer(file: &Path) -> Result<Connection, SchemaError> {
     let missing = missing_steps(&db, STEPS)?;
     db.execute_batch(
         "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-         PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;",
+         PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;",
     )?;
     db.set_prepared_statement_cache_capacity(64);
     bring_up(&mut db, missing, VERSION)?;
