@@ -12,13 +12,13 @@ use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
 
-use super::clock::Clock;
 use super::host::Host;
 use super::limits::{FIELD_BYTES, HANDLES, HOST_CALL_BYTES, Limits};
 use super::log::{About, Level};
 use super::pace;
 use super::spent::Notes;
 use super::stdio::{StdoutFull, Streams};
+use super::ticker::Ticker;
 use super::{Handler, LoadError};
 use crate::delivery::Outcome;
 use crate::effects::{Committed, Effects, Scratch, Staging};
@@ -138,8 +138,8 @@ impl Handler {
         let notes = call.and_then(|call| call.notes);
         let config = self.config.clone();
         let host = Host::new(about, limits, config, client, staging, streams, notes.cloned());
-        let _under_way = self.clock.begin();
-        let mut store = store(&self.engine, &self.clock, host, limits);
+        let _under_way = self.ticker.begin();
+        let mut store = store(&self.engine, &self.ticker, host, limits);
         let meter = store.data().cpu.clone();
         let ended = {
             // Pinned where it is: it is large, and would be moved into each future around it.
@@ -168,7 +168,7 @@ impl Handler {
 }
 
 /// A store in which a guest runs within these limits.
-fn store(engine: &Engine, clock: &Arc<Clock>, host: Host, limits: &Limits) -> Store<Host> {
+fn store(engine: &Engine, ticker: &Arc<Ticker>, host: Host, limits: &Limits) -> Store<Host> {
     let mut store = Store::new(engine, host);
     store.limiter(|host| &mut host.limiter);
     store.set_hostcall_fuel(HOST_CALL_BYTES);
@@ -178,12 +178,12 @@ fn store(engine: &Engine, clock: &Arc<Clock>, host: Host, limits: &Limits) -> St
         // It is refused only by an engine that does not count.
         let _set = store.set_fuel(u64::MAX);
     }
-    let (cpu, clock) = (limits.cpu, clock.clone());
+    let (cpu, ticker) = (limits.cpu, ticker.clone());
     store.epoch_deadline_callback(move |store| {
         let used = store.data().cpu.used();
         if used < cpu {
             pace::interrupted(used);
-            clock.interrupted(used);
+            ticker.interrupted(used);
             Ok(UpdateDeadline::Yield(1))
         } else {
             Ok(UpdateDeadline::Interrupt)

@@ -12,9 +12,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use wasmtime::Engine;
 
-use super::clock::Clock;
 use super::inspect::{self, Kind};
 use super::native::{Compiled, Program};
+use super::ticker::Ticker;
 use super::{Cache, Engines, Hash, LoadError, engine, feature};
 use crate::text::{head, printable};
 
@@ -76,8 +76,8 @@ impl Compiler {
     }
 
     /// What interrupts the guests of its engines.
-    pub fn clock(&self) -> &Arc<Clock> {
-        self.engines.clock()
+    pub fn ticker(&self) -> &Arc<Ticker> {
+        self.engines.ticker()
     }
 
     /// A file's program for that engine: from the cache, or compiled by a child and kept there.

@@ -9,7 +9,7 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
-use super::clock::Clock;
+use super::ticker::Ticker;
 
 /// Memory that a slot keeps for its next instance instead of giving it back to the system.
 const KEPT_MEMORY: usize = 128 * 1024;
@@ -43,7 +43,7 @@ pub struct Engines {
     instances: u32,
     memory: usize,
     counting: bool,
-    clock: Arc<Clock>,
+    ticker: Arc<Ticker>,
     by_stack: Mutex<BTreeMap<usize, Engine>>,
 }
 
@@ -54,8 +54,8 @@ impl Engines {
         // With RUST_BACKTRACE set, each error of a guest would carry the host's own stack, and the
         // names in it are found by reading the whole program's debug information.
         wasmtime::error::disable_backtrace();
-        let (clock, by_stack) = (Arc::default(), Mutex::default());
-        Self { instances, memory, counting: false, clock, by_stack }
+        let (ticker, by_stack) = (Arc::default(), Mutex::default());
+        Self { instances, memory, counting: false, ticker, by_stack }
     }
 
     /// The same, but they count the instructions that they execute, which takes time.
@@ -65,8 +65,8 @@ impl Engines {
     }
 
     /// What interrupts the guests of all of them.
-    pub fn clock(&self) -> &Arc<Clock> {
-        &self.clock
+    pub fn ticker(&self) -> &Arc<Ticker> {
+        &self.ticker
     }
 
     /// Whether they count instructions.
@@ -85,7 +85,7 @@ impl Engines {
         }
         let engine = engine(self.instances, self.memory, bytes, self.counting)?;
         let weak = engine.weak();
-        self.clock.drive(move || weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
+        self.ticker.drive(move || weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
         by_stack.insert(bytes, engine.clone());
         Ok(engine)
     }

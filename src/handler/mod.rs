@@ -4,7 +4,7 @@ mod abi;
 mod attempt;
 mod bindings;
 mod cache;
-mod clock;
+
 mod command;
 mod compile;
 mod egress;
@@ -26,6 +26,7 @@ mod spent;
 mod state;
 mod stdio;
 mod table;
+mod ticker;
 mod turn;
 mod typed;
 mod writable;
@@ -45,8 +46,6 @@ use crate::effects::Grants;
 use abi::Abi;
 pub use attempt::{Call, Called};
 pub use cache::Cache;
-use clock::Clock;
-pub use clock::LONG;
 pub use compile::{COMPILE, Compiler, compile};
 pub use egress::{
     BadPattern, Client, Hosts, IDEMPOTENCY_KEY, Outside, Pattern, Reach, Received, Secret, Use,
@@ -62,6 +61,8 @@ pub use pace::{Progress, poll as progress};
 pub use slots::{Job, Slot, Slots};
 pub use spent::{Answer, Asked, Exchange, Notes, Spent};
 pub use table::{Handlers, Modules};
+pub use ticker::LONG;
+use ticker::Ticker;
 pub use turn::Turn;
 use turn::Turns;
 pub use writable::{WRITABLE, writable_by_others};
@@ -177,7 +178,7 @@ pub struct Handler {
     client: Arc<Client>,
     outside: Arc<Outside>,
     engine: Engine,
-    clock: Arc<Clock>,
+    ticker: Arc<Ticker>,
     abi: Arc<Abi>,
     turns: Turns,
 }
@@ -210,8 +211,8 @@ impl Handler {
         let outside = modules.outside.clone();
         let (config, client) = outgoing(&name, &settings, &outside);
         let version = hex::encode(file).get(..16).unwrap_or_default().into();
-        let (clock, turns) = (modules.compiler.clock().clone(), Turns::default());
-        Self { name, file, version, settings, config, client, outside, engine, clock, abi, turns }
+        let (ticker, turns) = (modules.compiler.ticker().clone(), Turns::default());
+        Self { name, file, version, settings, config, client, outside, engine, ticker, abi, turns }
     }
 
     /// Waits until an attempt may be made, beside others or alone.
@@ -231,7 +232,7 @@ impl Handler {
             client,
             outside: self.outside.clone(),
             engine: self.engine.clone(),
-            clock: self.clock.clone(),
+            ticker: self.ticker.clone(),
             abi: self.abi.clone(),
             turns: self.turns.clone(),
         }

@@ -41,7 +41,7 @@ pub fn interrupted(used: Duration) {
 /// thread may have others that compute for long.
 pub async fn ended(used: Duration) {
     INTERRUPTED.set(None);
-    if used >= super::clock::LONG {
+    if used >= super::ticker::LONG {
         tokio::task::yield_now().await;
     }
 }

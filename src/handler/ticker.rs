@@ -1,5 +1,5 @@
-//! The clock that interrupts guests. It ticks while attempts are under way, and faster while one of
-//! them computes for long.
+//! What interrupts guests: it ticks while attempts are under way, and faster while one of them
+//! computes for long.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -16,12 +16,12 @@ const LATELY: Duration = Duration::from_secs(1);
 /// CPU time after which an attempt that goes on computing is one that computes for long.
 pub const LONG: Duration = Duration::from_micros(500);
 
-/// How often a clock that rests looks whether it is needed at all.
+/// How often a ticker that rests looks whether it is needed at all.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What attempts tell the clock.
+/// What attempts tell the ticker.
 #[derive(Debug, Default)]
-pub struct Clock {
+pub struct Ticker {
     under_way: AtomicUsize,
     /// How often an attempt was interrupted that computes for long.
     long: AtomicU64,
@@ -32,7 +32,7 @@ pub struct Clock {
 
 /// An attempt that is under way, until this is dropped.
 #[derive(Debug)]
-pub struct UnderWay<'a>(&'a Clock);
+pub struct UnderWay<'a>(&'a Ticker);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
@@ -40,7 +40,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Clock {
+impl Ticker {
     /// An attempt begins.
     pub fn begin(&self) -> UnderWay<'_> {
         self.under_way.fetch_add(1, Ordering::SeqCst);
@@ -60,16 +60,16 @@ impl Clock {
 
     /// Calls `tick`, on a thread of its own, until it says that there is nothing more to tick for.
     pub fn drive(self: &Arc<Self>, mut tick: impl FnMut() -> bool + Send + 'static) {
-        let clock = self.clone();
+        let ticker = self.clone();
         thread::spawn(move || {
             let (mut seen, mut seen_at) = (0, None);
             while tick() {
-                let long = clock.long.load(Ordering::Relaxed);
+                let long = ticker.long.load(Ordering::Relaxed);
                 if long != seen {
                     (seen, seen_at) = (long, Some(Instant::now()));
                 }
+                ticker.rest();
                 thread::sleep(period(seen_at.map(|at| at.elapsed())));
-                clock.rest();
             }
         });
     }
@@ -114,24 +114,24 @@ mod tests {
 
     #[test]
     fn only_one_that_computes_for_long_is_counted() {
-        let clock = Clock::default();
-        clock.interrupted(LONG - Duration::from_nanos(1));
-        assert_eq!(clock.long.load(Ordering::Relaxed), 0);
-        clock.interrupted(LONG);
-        assert_eq!(clock.long.load(Ordering::Relaxed), 1);
+        let ticker = Ticker::default();
+        ticker.interrupted(LONG - Duration::from_nanos(1));
+        assert_eq!(ticker.long.load(Ordering::Relaxed), 0);
+        ticker.interrupted(LONG);
+        assert_eq!(ticker.long.load(Ordering::Relaxed), 1);
     }
 
-    /// A clock, and what hears it tick and ends it when it is dropped.
-    fn ticking() -> (Arc<Clock>, mpsc::Receiver<()>) {
-        let (clock, (tick, ticks)) = (Arc::<Clock>::default(), mpsc::sync_channel(0));
-        clock.drive(move || tick.send(()).is_ok());
-        (clock, ticks)
+    /// A ticker, and what hears it tick and ends it when it is dropped.
+    fn ticking() -> (Arc<Ticker>, mpsc::Receiver<()>) {
+        let (ticker, (tick, ticks)) = (Arc::<Ticker>::default(), mpsc::sync_channel(0));
+        ticker.drive(move || tick.send(()).is_ok());
+        (ticker, ticks)
     }
 
     #[test]
     fn it_ticks_while_an_attempt_is_under_way() {
-        let (clock, ticks) = ticking();
-        let _under_way = clock.begin();
+        let (ticker, ticks) = ticking();
+        let _under_way = ticker.begin();
         for _ in 0..100 {
             ticks.recv().unwrap();
         }
@@ -139,24 +139,24 @@ mod tests {
 
     #[test]
     fn it_rests_until_an_attempt_begins() {
-        let (clock, ticks) = ticking();
-        while clock.resting.load(Ordering::SeqCst) == 0 {
+        let (ticker, ticks) = ticking();
+        while ticker.resting.load(Ordering::SeqCst) == 0 {
             let _tick = ticks.try_recv();
             thread::yield_now();
         }
-        let _under_way = clock.begin();
+        let _under_way = ticker.begin();
         for _ in 0..100 {
             ticks.recv().unwrap();
         }
-        assert_eq!(clock.resting.load(Ordering::SeqCst), 0);
+        assert_eq!(ticker.resting.load(Ordering::SeqCst), 0);
     }
 
     #[test]
     fn it_ends_with_what_it_ticks_for() {
-        let (clock, gone) = (Arc::<Clock>::default(), Arc::new(AtomicBool::new(true)));
+        let (ticker, gone) = (Arc::<Ticker>::default(), Arc::new(AtomicBool::new(true)));
         let held = gone.clone();
-        clock.drive(move || !held.load(Ordering::SeqCst));
-        while Arc::strong_count(&gone) > 1 || Arc::strong_count(&clock) > 1 {
+        ticker.drive(move || !held.load(Ordering::SeqCst));
+        while Arc::strong_count(&gone) > 1 || Arc::strong_count(&ticker) > 1 {
             thread::yield_now();
         }
     }
