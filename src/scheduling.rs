@@ -40,8 +40,9 @@ fn schedule(nicer: i32, slice: Duration) -> io::Result<()> {
     let nice = getpriority_process(None)?;
     let attributes = libc::sched_attr {
         size: u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(0),
-        sched_policy: libc::SCHED_OTHER.cast_unsigned(),
-        sched_flags: 0,
+        sched_policy: 0,
+        // Whoever started hookyard may have chosen one.
+        sched_flags: libc::SCHED_FLAG_KEEP_POLICY as u64,
         sched_nice: nice.saturating_add(nicer),
         sched_priority: 0,
         sched_runtime: u64::try_from(slice.as_nanos()).unwrap_or(u64::MAX),
@@ -62,6 +63,8 @@ mod tests {
 
     use super::*;
 
+    const NICEST: i32 = 19;
+
     /// This thread's slice in nanoseconds, and how nice it is, if this kernel tells.
     fn scheduled() -> (Option<u64>, i32) {
         let told = fs::read_to_string("/proc/thread-self/sched").unwrap_or_default();
@@ -80,7 +83,7 @@ mod tests {
             let started = thread::spawn(move || {
                 assert_eq!(scheduled(), (prompt, nice));
                 schedule(NICER, USUAL).unwrap();
-                assert_eq!(scheduled(), (usual, nice + NICER));
+                assert_eq!(scheduled(), (usual, (nice + NICER).min(NICEST)));
             });
             started.join().unwrap();
             assert_eq!(scheduled(), (prompt, nice));
