@@ -10,7 +10,6 @@ use super::answer::Failed;
 use super::{input, log};
 use crate::app::App;
 use crate::config::{Config, Diagnostics};
-use crate::scheduling;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +23,6 @@ const INTERRUPTED: i32 = 130;
 pub fn run(config: &Path) -> Result<(), Failed> {
     let (config, read) = input::config(config)?;
     log::start();
-    scheduling::be_prompt();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::scheduling;
+
 /// How often a running guest is interrupted, to let others run and to look at its CPU time.
 const TICK: Duration = Duration::from_millis(2);
 
@@ -62,6 +64,8 @@ impl Ticker {
     pub fn drive(self: &Arc<Self>, mut tick: impl FnMut() -> bool + Send + 'static) {
         let ticker = self.clone();
         thread::spawn(move || {
+            // Late, it leaves the core for long to the very guest that it has to interrupt.
+            scheduling::be_prompt();
             let (mut seen, mut seen_at) = (0, None);
             while tick() {
                 let long = ticker.long.load(Ordering::Relaxed);
