@@ -4,7 +4,6 @@ mod abi;
 mod attempt;
 mod bindings;
 mod cache;
-
 mod command;
 mod compile;
 mod egress;
