@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::secret_file;
+use crate::verify::Digest;
 use crate::verify::Mac;
-use crate::verify::signed::Digest;
 
 /// How a key begins as text.
 /// Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.

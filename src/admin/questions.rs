@@ -109,7 +109,7 @@ impl Questions<'_> {
 
     fn why(&self, id: &str) -> Result<Value, NoAnswer> {
         let (row, event) = self.reader.show(parse(id)?)?;
-        Ok(why::explain(self, &row, &event))
+        Ok(why::explain(&row, &event, self.snapshot, self.breakers, self.now))
     }
 
     fn dead_letters(&self, query: &str) -> Result<Value, NoAnswer> {

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::questions::Questions;
 use super::show::show_delivery;
+use crate::breaker::Breakers;
 use crate::clock::rfc3339;
 use crate::condition::Facts;
 use crate::delivery::State;
@@ -13,10 +13,17 @@ use crate::ledger::{DeliveryRow, EventRow};
 use crate::route::{EventGlobs, Mode, Route, Verdict};
 use crate::snapshot::Snapshot;
 
-/// All of it. The routes are asked as they are now: the ledger keeps what they did, not why.
-pub fn explain(asked: &Questions<'_>, row: &EventRow, event: &Event) -> Value {
+/// All of it, at the stamp `now`. The routes are asked as they are now: the ledger keeps what they did,
+/// not why. Without `breakers`, nothing is known of handlers.
+pub fn explain(
+    row: &EventRow,
+    event: &Event,
+    snapshot: &Snapshot,
+    breakers: Option<&Breakers>,
+    now: u64,
+) -> Value {
     let facts = Facts::new(event);
-    let mut routes: Vec<_> = asked.snapshot.routes.iter().collect();
+    let mut routes: Vec<_> = snapshot.routes.iter().collect();
     routes.sort_by(|one, other| one.name.cmp(&other.name));
     let routes: Vec<Value> = routes
         .into_iter()
@@ -32,8 +39,9 @@ pub fn explain(asked: &Questions<'_>, row: &EventRow, event: &Event) -> Value {
         })
         .collect();
     let deliveries = row.deliveries.iter().map(|delivery| {
-        let mut shown = show_delivery(delivery, &asked.snapshot.routes);
-        let outlook = outlook(row.id, delivery, &Standing::of(asked, &delivery.route), asked.now);
+        let mut shown = show_delivery(delivery, &snapshot.routes);
+        let standing = Standing::of(&delivery.route, snapshot, breakers);
+        let outlook = outlook(row.id, delivery, &standing, now);
         shown["next"] = outlook.next.into();
         shown["advice"] = outlook.advice.into();
         shown
@@ -120,10 +128,9 @@ enum HandlerNow<'a> {
 }
 
 impl<'a> Standing<'a> {
-    fn of(asked: &Questions<'a>, route: &str) -> Self {
-        let snapshot: &'a Snapshot = asked.snapshot;
+    fn of(route: &str, snapshot: &'a Snapshot, breakers: Option<&Breakers>) -> Self {
         let Some(route) = snapshot.routes.get(route) else { return Self::NoRoute };
-        let Some(breakers) = asked.breakers else { return Self::Route(route, HandlerNow::Unknown) };
+        let Some(breakers) = breakers else { return Self::Route(route, HandlerNow::Unknown) };
         let handler = route.to.handler().map(|name| (&**name, snapshot.handlers.get(name)));
         let now = match handler {
             None | Some((_, Some(Ok(_)))) => HandlerNow::Ready(breakers.trial_at(&route.name)),

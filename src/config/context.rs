@@ -10,7 +10,6 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostic;
 use super::notes::Note;
-use super::section::Section;
 
 /// What reading a file needs besides its text, and what comes of it besides values.
 pub(super) struct Context<'a> {
@@ -61,11 +60,6 @@ impl<'a> Context<'a> {
 
     pub fn report(&self, diagnostic: Diagnostic) {
         self.found.borrow_mut().push(diagnostic);
-    }
-
-    /// What `read` makes of a table that is not there.
-    pub fn absent<T>(&'a self, read: impl FnOnce(&mut Section<'a>) -> T) -> T {
-        Section::read(self, "", (&self.empty, 0..0), read)
     }
 
     /// Keeps these bytes of the file out of every report.

@@ -45,7 +45,7 @@ pub(super) fn read(
     ceilings: Ceilings,
     named: &BTreeSet<String>,
 ) -> (BTreeMap<String, Settings>, Settings) {
-    let without_table = root.context.absent(|handler| read_one(handler, ceilings));
+    let without_table = Section::absent(root.context, |handler| read_one(handler, ceilings));
     let mut handlers: BTreeMap<_, _> =
         named.iter().map(|name| (name.clone(), without_table.clone())).collect();
     for entry in root.optional("handlers", Item::entries).unwrap_or_default() {

@@ -17,7 +17,7 @@ use crate::quota::Quota;
 use super::context::Context;
 use super::diagnostic::Diagnostic;
 use super::notes::{Note, Shape};
-use super::section::{Section, suggestion};
+use super::suggest::suggestion;
 use super::units::{self, UnitError};
 
 const DURATION: Form = Form {
@@ -307,15 +307,6 @@ impl<'a> Item<'a> {
             self.hide();
         }
         table.map(|table| (table, self.span()))
-    }
-
-    /// What `read` makes of a table; see [`Section::read`].
-    pub fn section<T>(
-        self,
-        name: &str,
-        read: impl FnOnce(&mut Section<'a>) -> Option<T>,
-    ) -> Option<T> {
-        Section::read(self.context, name, self.table()?, read)
     }
 
     /// The value at a dotted path below this one, or the nearest there is to it.

@@ -25,6 +25,7 @@ mod server;
 mod setting;
 mod signature;
 mod sources;
+mod suggest;
 mod syntax;
 mod units;
 mod with;
@@ -49,8 +50,8 @@ pub use self::reading::{Plugins, Reading};
 pub use self::schema::schema;
 pub use self::scheme::Described;
 pub use self::secrets::SecretText;
-pub use self::section::nearest;
 pub use self::server::{Ceilings, Server, Tls};
+pub use self::suggest::nearest;
 pub use self::units::duration;
 
 /// Everything that `router.toml` says.

@@ -21,9 +21,10 @@ use super::diagnostic::Diagnostic;
 use super::forward::destination;
 use super::item::Item;
 use super::names;
-use super::section::{Section, suggestion};
+use super::section::Section;
 use super::server::Ceilings;
 use super::setting::Setting;
+use super::suggest::suggestion;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -9,10 +9,12 @@ use crate::verify::certified::Certifier;
 use crate::verify::code::Code;
 use crate::verify::handshake::Handshake;
 use crate::verify::signed::{
-    Algorithm, BodyTransform, Digest, EcdsaForm, LayoutSpec, OtherSpec, SignedBody, SignedSpec,
-    TimeFormat, TimestampAt, TimestampSpec, UrlTransform,
+    Algorithm, BodyTransform, EcdsaForm, LayoutSpec, OtherSpec, SignedBody, SignedSpec, TimeFormat,
+    TimestampAt, TimestampSpec, UrlTransform,
 };
-use crate::verify::{Encoding, SecretEncoding, SecretForm, Spec, SpecError, TokenAt, TokenSpec};
+use crate::verify::{
+    Digest, Encoding, SecretEncoding, SecretForm, Spec, SpecError, TokenAt, TokenSpec,
+};
 
 use super::item::Item;
 use super::section::Section;

@@ -8,9 +8,7 @@ use super::context::Context;
 use super::diagnostic::Diagnostic;
 use super::item::Item;
 use super::notes::Note;
-
-/// What keys are called that hold secrets.
-const SECRET_WORDS: &[&str] = &["secret", "token", "value"];
+use super::suggest::{mentions_secret, suggestion};
 
 /// One table of the file.
 pub(super) struct Section<'a> {
@@ -41,6 +39,11 @@ impl<'a> Section<'a> {
             section.report_other_keys();
         }
         value
+    }
+
+    /// What `read` makes of a table that is not there.
+    pub fn absent<T>(context: &'a Context<'a>, read: impl FnOnce(&mut Self) -> T) -> T {
+        Self::read(context, "", (&context.empty, 0..0), read)
     }
 
     /// Takes all other keys as they are, where nobody can say which there should be.
@@ -163,24 +166,13 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Whether a text is about secrets, going by its words.
-pub(super) fn mentions_secret(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| text.contains(word))
-}
-
-/// The name that was probably meant, if one is near.
-pub fn nearest<'a>(found: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |name: &&str| strsim::damerau_levenshtein(found, name);
-    let nearest = names.into_iter().min_by_key(distance);
-    // One slip in three letters: more is another word.
-    nearest.filter(|name| distance(name) <= 1.max(found.chars().count() / 3))
-}
-
-/// The name that was probably meant, else all that there are.
-pub(super) fn suggestion(found: &str, names: &[&str]) -> String {
-    match nearest(found, names.iter().copied()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("allowed: `{}`", names.join("`, `")),
+impl<'a> Item<'a> {
+    /// What `read` makes of a table; see [`Section::read`].
+    pub fn section<T>(
+        self,
+        name: &str,
+        read: impl FnOnce(&mut Section<'a>) -> Option<T>,
+    ) -> Option<T> {
+        Section::read(self.context, name, self.table()?, read)
     }
 }

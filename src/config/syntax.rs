@@ -6,7 +6,7 @@ use toml::de::Error;
 
 use super::context::Context;
 use super::diagnostic::Diagnostic;
-use super::section::mentions_secret;
+use super::suggest::mentions_secret;
 
 /// How the parser's message begins for a key that is given twice.
 const DUPLICATE: &str = "duplicate key";

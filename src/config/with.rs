@@ -6,7 +6,8 @@ use super::diagnostic::Diagnostic;
 use super::item::{Entry, Item};
 use super::notes::Shape;
 use super::secrets;
-use super::section::{Section, suggestion};
+use super::section::Section;
+use super::suggest::suggestion;
 
 /// Reads the values of the names that the scheme knows; any other is a mistake.
 pub(super) fn read(source: &mut Section<'_>, names: &[&str]) -> With {

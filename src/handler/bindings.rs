@@ -1,5 +1,8 @@
 //! The host's side of the WIT world `hookyard:handler/webhook-handler`, generated from `wit/`.
 
+/// A handler's bucket. There is one, so a handle says all.
+pub struct Bucket;
+
 wasmtime::component::bindgen!({
     path: "wit",
     world: "webhook-handler",
@@ -10,6 +13,6 @@ wasmtime::component::bindgen!({
         "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
         "wasi:io": wasmtime_wasi::p2::bindings::io,
         "wasi:http": wasmtime_wasi_http::p2::bindings::http,
-        "wasi:keyvalue/store.bucket": super::state::Bucket,
+        "wasi:keyvalue/store.bucket": Bucket,
     },
 });

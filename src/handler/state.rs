@@ -4,6 +4,7 @@
 use wasmtime::component::Resource;
 use wasmtime_wasi::WasiView;
 
+use super::bindings::Bucket;
 use super::bindings::hookyard::handler::emit;
 use super::bindings::wasi::keyvalue::store;
 use super::host::Asking;
@@ -14,9 +15,6 @@ use crate::effects::{Answer, Refusal};
 /// The names under which a guest may open its bucket. There is one a handler: whoever asks for
 /// another means something that there is not.
 const NAMES: [&str; 2] = ["", "default"];
-
-/// A handler's bucket. There is one, so a handle says all.
-pub struct Bucket;
 
 type Stored<T> = wasmtime::Result<Result<T, store::Error>>;
 

@@ -1,6 +1,6 @@
 //! HMAC: the one place where a text is signed with a shared key.
 
-use super::signed::Digest;
+use super::digest::Digest;
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::Sha256;

@@ -6,6 +6,7 @@
 mod asymmetric;
 pub mod certified;
 pub mod code;
+mod digest;
 mod encoding;
 pub mod explain;
 mod fetched;
@@ -32,6 +33,7 @@ mod with;
 #[cfg(test)]
 mod tests;
 
+pub use digest::Digest;
 pub use encoding::Encoding;
 pub use fetched::Want;
 pub use location::{EventId, Location};

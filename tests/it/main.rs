@@ -27,6 +27,7 @@ mod hostile_senders;
 mod hostile_suite;
 mod http;
 mod https;
+mod import_cycles;
 mod keys;
 mod layers;
 mod letters;

@@ -197,7 +197,7 @@ impl Client {
 
     async fn connect(&self, target: &Target, within: Duration) -> Result<Connection, Failure> {
         let place = timeout(within, self.connections.clone().acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(Failure::Connections) };
+        let Ok(Ok(place)) = place else { return Err(Failure::Connections(CONNECTIONS)) };
         self.dial(target, within, place).await
     }
 

@@ -9,7 +9,6 @@ use tokio_rustls::rustls;
 use wasmtime_wasi_http::Error as Code;
 
 use super::body::REQUEST_BYTES;
-use super::client::CONNECTIONS;
 use crate::address::NotPublic;
 
 /// What went wrong, in words for whoever runs hookyard. A guest gets the code of it.
@@ -36,9 +35,9 @@ pub enum Failure {
     /// Connecting took too long.
     #[error("not connected within {0:?}")]
     ConnectTime(Duration),
-    /// The handler's other requests hold all connections.
-    #[error("all {CONNECTIONS} connections of the handler are in use")]
-    Connections,
+    /// The handler's other requests hold all connections, so many.
+    #[error("all {0} connections of the handler are in use")]
+    Connections(usize),
     /// There was no response in time.
     #[error("no response within {0:?}")]
     ResponseTime(Duration),
@@ -63,7 +62,7 @@ impl Failure {
             Self::Tls(error) => tls_code(error),
             Self::NoRoots(_) => Code::TlsCertificateError,
             Self::ConnectTime(_) => Code::ConnectionTimeout,
-            Self::Connections => Code::ConnectionLimitReached,
+            Self::Connections(_) => Code::ConnectionLimitReached,
             Self::ResponseTime(_) => Code::HttpResponseTimeout,
             Self::TooLarge => Code::HttpRequestBodySize(Some(REQUEST_BYTES)),
             Self::Http(error) if error.is_incomplete_message() || error.is_canceled() => {

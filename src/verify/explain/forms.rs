@@ -3,8 +3,8 @@
 use http::HeaderMap;
 
 use crate::text::printable;
-use crate::verify::signed::{Algorithm, Digest, SignatureAt, SignatureSpec, SignedSpec};
-use crate::verify::{Encoding, TokenAt, TokenSpec};
+use crate::verify::signed::{Algorithm, SignatureAt, SignatureSpec, SignedSpec};
+use crate::verify::{Digest, Encoding, TokenAt, TokenSpec};
 
 /// Labels longer than this are none.
 const LABEL: usize = 12;

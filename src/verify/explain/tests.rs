@@ -8,11 +8,11 @@ use sha2::Sha256;
 
 use super::*;
 use crate::verify::signed::{
-    Algorithm, Digest, LayoutSpec, SignatureAt, SignatureSpec, SignedSpec, TimeFormat, TimestampAt,
+    Algorithm, LayoutSpec, SignatureAt, SignatureSpec, SignedSpec, TimeFormat, TimestampAt,
     TimestampSpec,
 };
 use crate::verify::tests::PLAIN;
-use crate::verify::{Encoding, Givens, Scheme, TokenAt, TokenSpec, Window};
+use crate::verify::{Digest, Encoding, Givens, Scheme, TokenAt, TokenSpec, Window};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const SECRET: &str = "hush-3f9a-secret";

@@ -1,8 +1,8 @@
 //! A scheme of JSON Web Signatures as plain data.
 
+use crate::verify::Digest;
 use crate::verify::named::named;
 use crate::verify::public_key::Signing;
-use crate::verify::signed::Digest;
 use crate::verify::{Encoding, SecretForm};
 use serde_json::Value;
 use std::fmt;

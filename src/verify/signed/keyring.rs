@@ -1,11 +1,11 @@
 //! The keys of a source, one for each secret, and the comparison.
 
 use super::content::{Piece, bare};
-use super::spec::{Algorithm, Digest, EcdsaForm};
+use super::spec::{Algorithm, EcdsaForm};
 use crate::verify::mac::Mac;
 use crate::verify::public_key::{PublicKey, Signing};
 use crate::verify::secret::{self, Family};
-use crate::verify::{Refusal, Secret, SecretError, Unsignable, Window};
+use crate::verify::{Digest, Refusal, Secret, SecretError, Unsignable, Window};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 use std::cell::OnceCell;

@@ -11,7 +11,7 @@ mod url;
 
 pub(super) use keyring::Keyring;
 pub use spec::{
-    Algorithm, BodyTransform, Digest, EcdsaForm, LayoutSpec, OtherSpec, SignatureAt, SignatureSpec,
+    Algorithm, BodyTransform, EcdsaForm, LayoutSpec, OtherSpec, SignatureAt, SignatureSpec,
     SignedBody, SignedSpec, TimeFormat, TimestampAt, TimestampSpec, UrlTransform,
 };
 

@@ -1,29 +1,7 @@
 //! A scheme that signs a text, as plain data: what `[sources.x.scheme]` and a preset's row say.
 
 use crate::verify::named::named;
-use crate::verify::{Encoding, SecretForm};
-
-named! {
-    /// A hash: fixed by the scheme, never read from the request.
-    Digest {
-        Sha1 = "sha1",
-        Sha256 = "sha256",
-        Sha384 = "sha384",
-        Sha512 = "sha512",
-    }
-}
-
-impl Digest {
-    /// Its length in bytes.
-    pub(in crate::verify) fn length(self) -> usize {
-        match self {
-            Self::Sha1 => 20,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
-        }
-    }
-}
+use crate::verify::{Digest, Encoding, SecretForm};
 
 named! {
     /// How a timestamp is written: fixed by the scheme, never guessed.
