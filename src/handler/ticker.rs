@@ -72,21 +72,21 @@ impl Ticker {
                 if long != seen {
                     (seen, seen_at) = (long, Some(Instant::now()));
                 }
-                ticker.rest();
+                ticker.rest(LOOK);
                 thread::sleep(period(seen_at.map(|at| at.elapsed())));
             }
         });
     }
 
-    /// Waits for an attempt, if none is under way.
-    fn rest(&self) {
+    /// Waits for an attempt, if none is under way, and no longer than that.
+    fn rest(&self, at_most: Duration) {
         if self.under_way.load(Ordering::SeqCst) > 0 {
             return;
         }
         let begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
         self.resting.fetch_add(1, Ordering::SeqCst);
         let none = |(): &mut ()| self.under_way.load(Ordering::SeqCst) == 0;
-        let _begun = self.begun.wait_timeout_while(begins, LOOK, none);
+        let _begun = self.begun.wait_timeout_while(begins, at_most, none);
         self.resting.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -139,6 +139,21 @@ mod tests {
         for _ in 0..100 {
             ticks.recv().unwrap();
         }
+    }
+
+    #[test]
+    fn an_attempt_that_begins_ends_its_rest() {
+        let (ticker, (tell, rested)) = (Arc::<Ticker>::default(), mpsc::channel());
+        let resting = ticker.clone();
+        thread::spawn(move || {
+            resting.rest(Duration::from_secs(3_600));
+            tell.send(())
+        });
+        while ticker.resting.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        let _under_way = ticker.begin();
+        rested.recv_timeout(Duration::from_secs(60)).unwrap();
     }
 
     #[test]
