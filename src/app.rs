@@ -75,8 +75,8 @@ impl App {
     /// A port is in use, the ledger cannot be opened, a TLS file cannot be read.
     pub async fn start(config: Config, read: &Diagnostics) -> Result<Self> {
         let server = config.server.clone();
-        let tls =
-            server.tls.as_ref().map(|tls| server::acceptor(&tls.cert, &tls.key)).transpose()?;
+        let tls = server.tls.as_ref().map(|tls| server::acceptor(&tls.cert, &tls.key));
+        let tls = tls.transpose().context("`server.tls` cannot be used")?;
         let public = listen("listen", server.listen).await?;
         let admin = listen("admin", server.admin).await?;
         let threads = server.handler_threads.map_or_else(cores, NonZeroUsize::get);
@@ -172,6 +172,7 @@ impl Parts {
             current: self.current.clone(),
             guard: self.guard.clone(),
             ledger: self.ledger.clone(),
+            breakers: self.breakers.clone(),
             metrics: self.metrics.clone(),
             outside: self.outside.clone(),
             key: self.key.clone(),

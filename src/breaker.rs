@@ -40,6 +40,10 @@ pub enum State {
     },
 }
 
+/// A route that is to be tried again may be so before its time, which nobody is woken for: so
+/// whoever waits for its trial looks again after this.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// All is well.
 const CLOSED: State = State::Closed { failures: 0, since: 0 };
 
@@ -109,14 +113,27 @@ impl Breakers {
         [before, after]
     }
 
-    /// How long it is to the next trial of any route, if one is to come.
+    /// Something has changed that may have mended routes: those that are left alone and for which
+    /// `may_work` says so get their next trial at once.
+    pub fn try_again(&self, now: u64, may_work: impl Fn(&str) -> bool) {
+        for (route, state) in self.lock().iter_mut() {
+            if let State::Open { trial_at, .. } = state
+                && may_work(route)
+            {
+                *trial_at = now.min(*trial_at);
+            }
+        }
+    }
+
+    /// How long to wait before a trial of any route may be due, if one is to come.
     pub fn next_trial(&self, now: u64) -> Option<Duration> {
         let routes = self.lock();
         let trial = |state: &State| match state {
             State::Open { trial_at, .. } if *trial_at > now => Some(trial_at - now),
             _ => None,
         };
-        routes.values().filter_map(trial).min().map(Duration::from_millis)
+        let wait = routes.values().filter_map(trial).min().map(Duration::from_millis);
+        wait.map(|wait| wait.min(LOOK))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, State>> {
@@ -189,8 +206,31 @@ mod tests {
         assert_eq!((breakers.state("a"), breakers.state("b")), (opened(1_100, 1), closed(0)));
         assert_eq!(breakers.next_trial(1_060), Some(Duration::from_millis(40)));
         assert_eq!(breakers.next_trial(1_100), None);
+        assert_eq!(breakers.next_trial(0), Some(LOOK));
         assert_eq!(breakers.note(&b, &POLICY, false, 0), [closed(0), closed(0)]);
         assert_eq!(breakers.note(&a, &POLICY, false, 0), [opened(1_100, 1), closed(0)]);
         assert_eq!(breakers.0.lock().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_route_that_may_work_again_is_tried_at_once() {
+        let breakers = Breakers::default();
+        let [a, b, well]: [Arc<str>; 3] = ["a".into(), "b".into(), "well".into()];
+        for at in [900, 950, 1_000] {
+            breakers.note(&a, &POLICY, true, at);
+            breakers.note(&b, &POLICY, true, at);
+        }
+        breakers.note(&well, &POLICY, true, 1_000);
+        breakers.try_again(1_010, |route| route != "b");
+        assert_eq!(
+            (breakers.state("a"), breakers.state("b")),
+            (opened(1_010, 1), opened(1_100, 1))
+        );
+        assert_eq!(breakers.state("well"), State::Closed { failures: 1, since: 1_000 });
+        breakers.try_again(1_200, |_| true);
+        assert_eq!(
+            (breakers.state("a"), breakers.state("b")),
+            (opened(1_010, 1), opened(1_100, 1))
+        );
     }
 }

@@ -49,7 +49,10 @@ impl Admin {
             return before;
         }
         match self.ledger.pause(name.as_str().into(), paused).await {
-            Ok(()) => self.route(name).await,
+            Ok(()) => {
+                self.breakers.try_again(self.ledger.now(), |route| !paused && route == name);
+                self.route(name).await
+            }
             Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be written"),
         }
     }

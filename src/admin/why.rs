@@ -192,7 +192,10 @@ fn dead(id: EventId, delivery: &DeliveryRow, standing: &Standing<'_>) -> Outlook
     let tried = (delivery.attempts.len() as u64).saturating_sub(before.into());
     let advice = format!("when it can be handled: hookyard replay {id} --route {}", delivery.route);
     let next = match delivery.attempts.last() {
-        None => "nothing: no attempt was made".to_owned(),
+        None => {
+            let since = delivery.cause.as_ref().map(|cause| format!(", since {cause}"));
+            format!("nothing: no attempt was made{}", since.unwrap_or_default())
+        }
         Some(last) if last.outcome == "reject" => "nothing: the handler rejected it".to_owned(),
         Some(_) => format!("nothing: it is out of attempts after {tried}"),
     };

@@ -30,8 +30,8 @@ With --json it prints {\"backup\", \"bytes\", \"bodies\"}.";
 /// Copy the ledger to a new folder, while a server serves or none does.
 ///
 /// The copy holds every event that was acknowledged before, all of them as of one moment, with their
-/// deliveries, state and large bodies, and secrets that senders have handed over. It is compacted, and
-/// can be used as `data` as it is. Nothing is ever replaced. While it is made, no old event is removed.
+/// deliveries, state and large bodies, secrets that senders have handed over, and the key that signs
+/// what is forwarded. It is compacted, and can be used as `data` as it is. Nothing is ever replaced. While it is made, no old event is removed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -11,6 +11,9 @@ use super::answer::{Answer, Failed, colored};
 use super::plugins;
 use crate::config::{Config, Diagnostic, Diagnostics, Plugins, Reading, Severity};
 use crate::handler::{self, WRITABLE};
+use crate::server::acceptor;
+
+const TLS: &str = "`cert` is a chain of certificates and `key` its private key, both in PEM";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +45,12 @@ pub fn run(config: &Path, args: &Args) -> Result<Answer, Failed> {
     let modules = plugins.as_ref().map(modules).transpose()?.unwrap_or_default();
     if let Some(plugins) = &plugins {
         found.extend(examine(plugins, &modules)?);
+    }
+    if let Some(tls) = reading.tls()
+        && let Err(error) = acceptor(&tls.cert, &tls.key)
+    {
+        let message = format!("`server.tls` cannot be used: {error}");
+        found.push(Diagnostics::about(config, Severity::Error, &message, TLS));
     }
     let is_good = !found.iter().any(Diagnostics::has_errors);
     if args.json {

@@ -14,6 +14,7 @@ use super::Config;
 use super::context::Context;
 use super::diagnostic::{Diagnostics, Severity};
 use super::section::Section;
+use super::server::Tls;
 use super::syntax;
 
 /// What a file says, mistakes or not, and everything that was found in it.
@@ -89,6 +90,11 @@ impl Reading {
     /// ask, not to serve.
     pub fn as_far_as_read(self) -> Option<Config> {
         self.config
+    }
+
+    /// Where the certificate and its key are, mistakes elsewhere or not.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.config.as_ref()?.server.tls.as_ref()
     }
 
     /// The names of the sources of which nothing proves who sends, mistakes elsewhere or not.

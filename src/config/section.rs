@@ -89,7 +89,7 @@ impl<'a> Section<'a> {
     }
 
     /// The one of these keys that is there; none or several are a mistake;
-    /// `example` shows the cure.
+    /// `example` shows the cure where there is none.
     pub fn one_of(
         &mut self,
         keys: &[&'static str],
@@ -98,11 +98,15 @@ impl<'a> Section<'a> {
         self.note(Note::OneOf(keys.to_vec()));
         let items = keys.iter().filter_map(|key| Some((*key, self.item(key)?)));
         let found: Vec<_> = items.collect();
-        if let [one] = found[..] {
-            return Some(one);
+        let (name, all) = (&self.name, keys.join("`, `"));
+        match found[..] {
+            [one] => return Some(one),
+            [] => self.wrong(&format!("`{name}` needs one of `{all}`"), example),
+            [(first, _), (_, second), ..] => {
+                let message = format!("`{name}` takes only one of `{all}`, and has `{first}` too");
+                second.wrong(&message, "remove one of them");
+            }
         }
-        let needs = if found.is_empty() { "needs one" } else { "takes only one" };
-        self.wrong(&format!("`{}` {needs} of `{}`", self.name, keys.join("`, `")), example);
         None
     }
 

@@ -199,8 +199,13 @@ pub(super) fn read(server: &mut Section<'_>) -> Server {
         );
     }
     let folder = server.context.folder;
+    let listen_at = server.item("listen");
+    let listen = listen_at.and_then(address).unwrap_or(LISTEN);
+    if let Some(item) = admin_at.or(listen_at).filter(|_| listen == admin && listen.port() != 0) {
+        item.wrong("`listen` and `admin` are the same address", "give one of them another port");
+    }
     Server {
-        listen: server.optional("listen", address).unwrap_or(LISTEN),
+        listen,
         admin,
         admin_token,
         admin_hosts: server.optional("admin_hosts", hosts).unwrap_or_default(),

@@ -13,6 +13,9 @@ const ANY: &str = "…";
 /// A word with a digit in it that has as many letters is an id.
 const ID_LETTERS: usize = 8;
 
+/// A number behind one of these is a place in a text.
+const PLACES: [&str; 5] = ["line", "column", "offset", "position", "byte"];
+
 /// Whether two causes differ in numbers and ids alone.
 pub fn same(one: &str, other: &str) -> bool {
     pattern(one) == pattern(other)
@@ -23,14 +26,16 @@ pub fn pattern(cause: &str) -> String {
     let line = cause.lines().next().unwrap_or_default();
     let mut pattern = String::new();
     let mut rest = head(line, TELLING_BYTES);
+    let mut before = "";
     while !rest.is_empty() {
         let end = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        pattern += &general(word);
+        pattern += &general(word, before);
         let gap = after.find(is_word).unwrap_or(after.len());
         let (between, after) = after.split_at(gap);
         pattern += between;
         rest = after;
+        before = if between.contains(ANY) { "" } else { word };
     }
     pattern
 }
@@ -39,12 +44,13 @@ fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '_' | '-')
 }
 
-/// A number of three digits is kept: it is mostly a status, and says what is wrong.
-fn general(word: &str) -> Cow<'_, str> {
+/// A number of three digits is kept, unless the word before says that it is a place: it is mostly a
+/// status, and says what is wrong.
+fn general<'a>(word: &'a str, before: &str) -> Cow<'a, str> {
     let has_digit = word.contains(|letter: char| letter.is_ascii_digit());
     let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
     let is_telling = match is_number {
-        true => word.len() == 3,
+        true => word.len() == 3 && !PLACES.contains(&before),
         false => word.len() < ID_LETTERS && !word.starts_with(|c: char| c.is_ascii_digit()),
     };
     if has_digit && !is_telling { Cow::Borrowed(ANY) } else { Cow::Borrowed(word) }
@@ -64,6 +70,8 @@ mod tests {
             ("crm answered 503", "crm answered 503"),
             ("no outcome within 5000 ms", "no outcome within … ms"),
             ("evt_01M8143EMWMKEWMR0000000001 of c-550e8400-e29b", "… of …"),
+            ("a comma at line 117 column 113", "a comma at line … column …"),
+            ("column 1234 503", "column … 503"),
             ("cannot reach 10.1.0.33:8080", "cannot reach ….….….…:…"),
             ("at 0x7f32, sha256 of utf8", "at …, sha256 of utf8"),
             ("first line\nsecond 1", "first line"),

@@ -18,7 +18,8 @@ const GROUPS: usize = 1_000;
 
 /// Newest first, since their index ends with the newest.
 const DEAD: &str = "SELECT id, route, cause,
-    ifnull((SELECT started_at FROM attempt WHERE delivery=id AND n=attempts), started_at)
+    coalesce((SELECT started_at FROM attempt WHERE delivery=id AND n=attempts), started_at,
+        (SELECT received_at FROM event WHERE seq=id>>16))
     FROM delivery WHERE state='dead' AND state<>'done' AND id<?1 ORDER BY id DESC LIMIT ?2";
 
 /// Dead letters of one route whose causes differ in numbers and ids alone.
@@ -30,9 +31,10 @@ pub struct Group {
     pub cause: String,
     /// How many there are.
     pub count: u64,
-    /// When the first of them had its last attempt, in milliseconds since 1970.
+    /// When the first of them had its last attempt, or came in where none was made, in milliseconds
+    /// since 1970.
     pub first: u64,
-    /// When the last of them had it.
+    /// When the last of them had it, or came in.
     pub last: u64,
     /// The newest of their events.
     pub example: EventId,

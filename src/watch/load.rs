@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::look::{Seen, look};
 use crate::admin::Guard;
+use crate::breaker::Breakers;
 use crate::config::{Config, Diagnostics, SecretText, Server, Severity};
 use crate::destination::SigningKey;
 use crate::handler::{self, Compiler, Handlers, LoadError, Modules, Outside, Settings, WRITABLE};
@@ -29,6 +30,8 @@ pub struct Shared {
     pub guard: Arc<ArcSwap<Guard>>,
     /// What holds the deliveries of routes that cannot run.
     pub ledger: Ledger,
+    /// Which routes are left alone for a while.
+    pub breakers: Breakers,
     /// What is counted.
     pub metrics: Metrics,
     /// What handlers send requests by, and events are forwarded.
@@ -181,6 +184,7 @@ impl Loader {
         });
         self.put_in_force(next.clone());
         self.shared.ledger.rule(next.rules()).await;
+        self.shared.breakers.try_again(self.shared.ledger.now(), |_| true);
         show_sources(&self.shared.metrics, &next);
         add_handlers(&mut report, &last.handlers, &next);
         if is_new {

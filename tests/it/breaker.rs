@@ -70,6 +70,21 @@ fn a_trial_that_succeeds_lets_all_of_them_go_on() {
 }
 
 #[test]
+fn a_route_that_was_mended_is_tried_at_once() {
+    let yard = yard(r#"{ failures = 3, after = "1ms", first = "1d", max = "1d" }"#);
+    let event = yard.send("r", "{}");
+    wait("it to be left alone", || is_open(&yard).then_some(()));
+    let before = attempts(&yard);
+    let json = [("content-type", "application/json")];
+    assert_eq!(yard.admin_request("POST", "/api/v1/routes/r/resume", &json).status, 200);
+    wait("a trial", || (attempts(&yard) > before).then_some(()));
+    yard.plugin("r.wat", wat::ack());
+    assert_eq!(yard.reload()["result"], "ok");
+    yard.until(&event, "done");
+    wait("it to go on", || (!is_open(&yard)).then_some(()));
+}
+
+#[test]
 fn a_route_without_a_breaker_is_never_left_alone() {
     let yard = yard("{ failures = 0 }");
     yard.send("r", "{}");

@@ -136,6 +136,12 @@ fn where_more_is_dead_it_is_answered_and_kept() {
     let event = yard.until(&yard.send("h", "{}"), "dead");
     assert_eq!(event["deliveries"][0]["cause"], "the route's backlog was full");
     assert_eq!(attempts(&event).len(), 0);
+    let id = event["id"].as_str().unwrap();
+    let why = yard.ask(&format!("/api/v1/events/{id}/why")).json();
+    let next = "nothing: no attempt was made, since the route's backlog was full";
+    assert_eq!(why["deliveries"][0]["next"], next);
+    let group = yard.ask("/api/v1/dead-letters").json()["items"][0].clone();
+    assert_eq!([&group["first"], &group["last"]], [&event["received_at"]; 2], "{group}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ Examples:
   hookyard events dead --json
 
 With --json it prints [{\"route\", \"cause\", \"count\", \"first\", \"last\", \"example\"}]; first and last are
-times of last attempts, and example is the newest event's id.";
+times of last attempts, or of arrival where none was made, and example is the newest event's id.";
 
 /// Show dead letters, grouped by route and cause.
 ///

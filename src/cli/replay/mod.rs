@@ -121,6 +121,7 @@ fn shown(counts: &Counts, args: &Args) -> String {
     let Counts { matched, replayed, skipped } = counts;
     let deliveries = |n: u64| format!("{n} {}", if n == 1 { "delivery" } else { "deliveries" });
     let mut shown = match (args.dry_run, *matched) {
+        (_, 0) if *skipped > 0 => "nothing that can be replayed matches\n".to_owned(),
         (_, 0) if args.filter.has_state() => "nothing matches\n".to_owned(),
         (_, 0) => "no dead letter matches; --state says which others do\n".to_owned(),
         (true, matched) => format!("{} would be replayed\n", deliveries(matched)),

@@ -78,7 +78,8 @@ impl Expected {
             .as_ref()
             .filter(|part| !error.as_deref().unwrap_or_default().contains(part.as_str()))
         {
-            return Err(format!("expected the reason {part:?}, it was {error:?}"));
+            let error = error.map_or_else(|| "none".to_owned(), |error| format!("{error:?}"));
+            return Err(format!("expected the reason {part:?}, it was {error}"));
         }
         if let Outcome::Reply(reply) = outcome {
             differs("status", self.status.as_ref(), &reply.status)?;

@@ -131,3 +131,16 @@ fn a_files_name_cannot_write_to_the_terminal() {
     assert!(ran.out.contains("\\u{1b}[31mred.wat"), "{ran:?}");
     assert!(!ran.out.contains('\u{1b}'), "{ran:?}");
 }
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_reported_as_serve_would() {
+    let tls = "tls = { cert = \"no.pem\", key = \"no.key\" }\n";
+    let yard = Yard::new(&format!("{tls}{HOTGLUE}"));
+    yard.plugin("h.wat", wat::ack());
+    let expected = "error: `server.tls` cannot be used: ";
+    let ran = yard.hookyard(&["check"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains(expected) && ran.out.contains("no.pem: "), "{ran:?}");
+    let ran = yard.hookyard(&["serve"]);
+    assert!(ran.err.contains(expected) && ran.err.contains("no.pem: "), "{ran:?}");
+}
