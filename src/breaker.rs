@@ -40,8 +40,8 @@ pub enum State {
     },
 }
 
-/// A route that is to be tried again may be so before its time, which nobody is woken for: so
-/// whoever waits for its trial looks again after this.
+/// A trial may be moved up, and nobody is woken for that: whoever waits for one looks again after
+/// this.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// All is well.

@@ -31,7 +31,8 @@ With --json it prints {\"backup\", \"bytes\", \"bodies\"}.";
 ///
 /// The copy holds every event that was acknowledged before, all of them as of one moment, with their
 /// deliveries, state and large bodies, secrets that senders have handed over, and the key that signs
-/// what is forwarded. It is compacted, and can be used as `data` as it is. Nothing is ever replaced. While it is made, no old event is removed.
+/// what is forwarded. It is compacted, and can be used as `data` as it is. Nothing is ever replaced.
+/// While it is made, no old event is removed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

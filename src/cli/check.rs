@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failed, colored};
 use super::plugins;
-use crate::config::{Config, Diagnostic, Diagnostics, Plugins, Reading, Severity};
+use crate::config::{Config, Diagnostic, Diagnostics, Plugins, Reading, Severity, nearest};
 use crate::handler::{self, WRITABLE};
 use crate::server::acceptor;
 
@@ -93,8 +93,11 @@ fn examine(plugins: &Plugins, modules: &BTreeSet<String>) -> Result<Vec<Diagnost
             }
             None => {
                 let message = format!("the handler `{name}` has no file");
-                let help = "its deliveries are parked until the file is there";
-                Some(Diagnostics::about(&file, Severity::Warning, &message, help))
+                let meant = nearest(name, modules.iter().map(String::as_str));
+                let meant = meant.map(|name| format!("; did you mean `{name}`?"));
+                let help = "its deliveries are parked until the file is there".to_owned();
+                let help = help + &meant.unwrap_or_default();
+                Some(Diagnostics::about(&file, Severity::Warning, &message, &help))
             }
         }
     };

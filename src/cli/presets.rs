@@ -123,9 +123,9 @@ fn settings(preset: &Preset) -> String {
     if preset.scheme.spec.signs_url() {
         lines += "public_url = \"https://hooks.example.com/in\"\n";
     }
-    let with: Vec<_> = with(preset).iter().map(|name| format!("{name} = \"…\"")).collect();
+    let with: Vec<_> = with(preset).into_iter().collect();
     if !with.is_empty() {
-        lines += &format!("with    = {{ {} }}\n", with.join(", "));
+        lines += &format!("# with may name, as `set up` says: {}\n", with.join(", "));
     }
     lines
 }

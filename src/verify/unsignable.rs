@@ -15,8 +15,15 @@ pub enum Unsignable {
     PublicKey,
     /// The request lacks what is signed, or no secret counts now.
     #[error("the request cannot be signed: {0}")]
-    Refused(#[from] Refusal),
+    Refused(Refusal),
     /// The scheme puts something there that no header can hold.
     #[error("what the scheme writes into header {0} cannot stand in a header")]
     Header(HeaderName),
+}
+
+/// The message has the refusal's words in it: as its source they would be said twice.
+impl From<Refusal> for Unsignable {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }

@@ -221,8 +221,9 @@ impl Loader {
         let waiting = restart.iter().map(|key| format!("`{key}` waits for a restart"));
         let snapshot = self.shared.current.load();
         let open = snapshot.sources().filter(|source| !source.verifier.verifies());
-        let open =
-            open.map(|source| format!("sources.{} is unverified: anyone can send", source.name));
+        let open = open.map(|source| {
+            format!("sources.{} is unverified: nothing proves who sends", source.name)
+        });
         let warnings: Vec<String> = warnings.iter().cloned().chain(waiting).chain(open).collect();
         for warning in warnings.iter().filter(|line| !self.warned.contains(*line)) {
             tracing::warn!("{warning}");

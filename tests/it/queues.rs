@@ -126,6 +126,8 @@ fn a_full_backlog_refuses_its_own_events_and_no_others() {
     yard.post_for("narrow");
     let refused = r#"hookyard_requests_total{result="backlog_full",source="s"}"#;
     yard.reads(refused, 1.0);
+    let told = "a `backlog` is full: an event is refused";
+    wait("it to be told", || yard.log().contains(told).then_some(()));
 }
 
 #[test]

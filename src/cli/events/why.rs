@@ -88,7 +88,15 @@ fn shown(why: &Value) -> String {
         let _ = writeln!(shown, "  it came {again} more times, which were taken for duplicates");
     }
     shown += &routes(list(why, "routes"));
-    for delivery in list(why, "deliveries") {
+    let deliveries = list(why, "deliveries");
+    if deliveries.is_empty() {
+        let replay = format!("hookyard replay {} --state unrouted --to ROUTE", text(why, "id"));
+        let _ = write!(
+            shown,
+            "\nunrouted\n  next: nothing: no route took it\n  do:   when one should have: {replay}\n"
+        );
+    }
+    for delivery in deliveries {
         let _ =
             writeln!(shown, "\ndelivery {}: {}", text(delivery, "route"), text(delivery, "state"));
         let replay = delivery.get("replay").unwrap_or(&Value::Null);

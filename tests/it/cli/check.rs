@@ -144,3 +144,13 @@ fn a_certificate_that_cannot_be_used_is_reported_as_serve_would() {
     let ran = yard.hookyard(&["serve"]);
     assert!(ran.err.contains(expected) && ran.err.contains("no.pem: "), "{ran:?}");
 }
+
+#[test]
+fn a_file_of_a_similar_name_is_suggested_for_one_that_is_missing() {
+    let yard = Yard::new(HOTGLUE);
+    yard.plugin("hh.wat", wat::ack());
+    let ran = yard.hookyard(&["check"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let help = "help: its deliveries are parked until the file is there; did you mean `hh`?";
+    assert!(ran.out.contains(help), "{ran:?}");
+}

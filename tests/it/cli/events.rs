@@ -97,6 +97,9 @@ fn events_are_listed_with_what_became_of_them() {
         let ids: Vec<&str> = items.map(|item| item["id"].as_str().unwrap()).collect();
         assert_eq!(ids, expected, "{arguments:?}");
     }
+    let why = yard.asks(&["why", &nobody]).out;
+    let advice = format!("hookyard replay {nobody} --state unrouted --to ROUTE\n");
+    assert!(why.ends_with(&advice), "{why}");
     let none = yard.asks(&["list", "--limit", "0"]);
     assert_eq!((none.code, &*none.out, &*none.err), (Some(0), "", ""));
     let first = yard.asks(&["list", "--json", "--limit", "1"]).json();

@@ -119,7 +119,7 @@ fn events_go_to_another_route_too() {
     let [dead, unrouted] = ["order", "nobody"].map(|kind| id(post(&yard, kind, 1)));
     yard.until(&dead, "dead");
     assert_eq!(yard.replays(&[&dead, "--to", "spare"]).out, "1 delivery replayed\n");
-    let ran = yard.replays(&["--state", "unrouted", "--type", "nobody", "--to", "spare"]);
+    let ran = yard.replays(&[&unrouted, "--state", "unrouted", "--to", "spare"]);
     assert_eq!(ran.out, "1 delivery replayed\n");
     for (id, routes, of) in [
         (&dead, &["orders dead", "spare done"][..], format!("{dead}/orders")),
