@@ -20,7 +20,8 @@ PARTS = [
     ("ledger", "ledger: checkpoint", r"[cC]heckpoint"),
     ("ledger", "ledger: sync", r"fsync|fdatasync"),
     ("ledger", "ledger: append", r"apply::append|apply::enter"),
-    ("ledger", "ledger: settle", r"settle"),
+    # What the writer executes for a settlement stands in its caller, once that is inlined.
+    ("ledger", "ledger: settle", r"settle|apply::record|execute_with_bound_parameters.*\n.*Group::commit"),
     ("ledger", "ledger: commit", r"sqlite3_step|sqlite3VdbeExec|execute_batch|pwrite"),
     ("ledger", "ledger: all else", r""),
     ("handlers", "handlers: instantiate", r"instantiate"),
