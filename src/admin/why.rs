@@ -64,7 +64,7 @@ pub fn explain(
 fn proof(event: &Event) -> String {
     match event.secret() {
         Some(index) => {
-            format!("number {} of the secrets that the source had then matched", index + 1)
+            format!("secret {index} of those that the source had then matched; the first is 0")
         }
         None if event.is_verified() => "a key other than the source's secrets proved it".to_owned(),
         None => "nothing was verified: the source's scheme proves nothing".to_owned(),

@@ -128,14 +128,9 @@ pub enum LoadError {
     /// It cannot be instantiated.
     #[error("it fails as soon as it is instantiated: {0}")]
     Trial(String),
-    /// It does not do what it must.
-    #[error("selftest {file}: {problem}")]
-    Selftest {
-        /// The selftest.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
+    /// It does not do what it must: the selftests that say so, and what is wrong.
+    #[error("{}", .0.join("; "))]
+    Selftests(Vec<String>),
     /// Its file was there, and is not any more.
     #[error(
         "its file is gone: what was loaded stays until a restart, which would park its deliveries"

@@ -130,7 +130,7 @@ fn load(config: &Config, handler: &str) -> Result<Arc<Handler>, Failed> {
     match handlers.get(&name) {
         Some(Ok(handler)) => Ok(handler.clone()),
         // Whoever mends it calls it.
-        Some(Err(LoadError::Selftest { .. })) => {
+        Some(Err(LoadError::Selftests(_))) => {
             let engines = plugins::engines(&plugins)?.counting();
             Ok(Arc::new(plugins::named(&plugins, engines, &name.into(), &file)?))
         }

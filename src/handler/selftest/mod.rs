@@ -29,6 +29,8 @@ const FILES: usize = 100;
 const FILE_BYTES: u64 = 1024 * 1024;
 /// Events that one of them may have.
 const EVENTS: usize = 100;
+/// Failures that are told of a version; no more selftests are made then.
+const FAILURES: usize = 5;
 /// How long an attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -62,30 +64,45 @@ struct Given {
 /// Makes all of a handler's selftests, without egress; none where it has no such folder.
 ///
 /// # Errors
-/// The first that fails, or cannot be read.
+/// Those that fail, or cannot be read, up to [`FAILURES`].
 pub async fn pass(handler: &Handler, plugins: &Path) -> Result<(), LoadError> {
     let folder = plugins.join(format!("{}.selftest", handler.name));
-    let files = files(&folder).map_err(|error| failed(&folder, error.to_string()))?;
+    let unreadable =
+        |error: io::Error| LoadError::Selftests(vec![told(&folder, &error.to_string())]);
+    let files = files(&folder).map_err(unreadable)?;
     if files.is_empty() {
         return Ok(());
     }
     let settings = Settings { reach: Reach::default(), ..handler.settings.clone() };
     let handler = handler.with(settings);
+    let mut failed = Vec::new();
     for file in files {
-        for case in read(&file).map_err(|problem| failed(&file, problem))? {
+        let cases = read(&file).unwrap_or_else(|problem| {
+            failed.push(told(&file, &problem));
+            Vec::new()
+        });
+        for case in cases {
+            if failed.len() == FAILURES {
+                break;
+            }
             let name = case.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-            let made = make(&handler, case).await;
-            made.map_err(|problem| failed(&file, name + &problem))?;
+            if let Err(problem) = make(&handler, case).await {
+                failed.push(told(&file, &(name + &problem)));
+            }
+        }
+        if failed.len() == FAILURES {
+            break;
         }
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(LoadError::Selftests(failed)) }
 }
 
-fn failed(file: &Path, problem: String) -> LoadError {
+/// What is wrong with a selftest, or with the folder.
+fn told(file: &Path, problem: &str) -> String {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let folder = file.parent().map(name).filter(|folder| folder.ends_with(".selftest"));
     let file = folder.map_or_else(|| name(file), |folder| format!("{folder}/{}", name(file)));
-    LoadError::Selftest { file, problem }
+    format!("selftest {file}: {problem}")
 }
 
 /// The files, in order.

@@ -137,6 +137,21 @@ fn a_file_has_a_list_of_selftests_or_one() {
 }
 
 #[test]
+fn all_that_fail_are_told_up_to_five() {
+    let yard = Yard::new(&routes(&["r"], ""));
+    yard.plugin("r.wat", wat::ack());
+    yard.selftest("r", "a.json", &json!("no selftest"));
+    yard.selftest("r", "b.json", &expects(json!({ "outcome": "ack" })));
+    for name in ["c", "d", "e", "f", "g"] {
+        yard.selftest("r", &format!("{name}.json"), &expects(json!({ "outcome": "reject" })));
+    }
+    let out = yard.hookyard(&["check"]).out;
+    let told = |name: &str| out.contains(&format!("selftest r.selftest/{name}.json: "));
+    let all = ["a", "b", "c", "d", "e", "f", "g"].map(told);
+    assert_eq!(all, [true, false, true, true, true, true, false], "{out}");
+}
+
+#[test]
 fn a_selftest_is_a_file_of_a_mebibyte_at_the_most() {
     let yard = Yard::new(&routes(&["r"], ""));
     yard.plugin("r.wat", wat::ack());
