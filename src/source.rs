@@ -24,6 +24,8 @@ use crate::verify::{EventId, Location, Refusal, Request, Spec, Verifier};
 const TYPE_BYTES: usize = 256;
 /// Refusals of one source are not logged more often than this.
 pub const REFUSAL_REST: Duration = Duration::from_secs(1);
+/// That a backlog is full is not logged again before this.
+pub const FULL_REST: Duration = Duration::from_secs(10);
 
 /// A named sender.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ pub struct Source {
     pub unrouted: Unrouted,
     /// What logs its refusals.
     pub refusals: Seldom,
+    /// What logs that events are refused since a backlog is full.
+    pub full: Seldom,
 }
 
 /// Where an event's type stands.
@@ -162,6 +166,14 @@ impl Source {
         let source = &self.name;
         self.refusals.say(|unsaid| {
             tracing::warn!(%source, %peer, cause = %refusal, unsaid, "a request is refused");
+        });
+    }
+
+    /// Logs that an event was refused since the backlog of a route is full, unless one was lately.
+    pub fn tell_full(&self) {
+        let source = &self.name;
+        self.full.say(|unsaid| {
+            tracing::warn!(%source, unsaid, "the `backlog` of a route is full: an event is refused");
         });
     }
 }

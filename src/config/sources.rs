@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use crate::network::Networks;
 use crate::quota::Bucket;
 use crate::seldom::Seldom;
-use crate::source::{EventType, REFUSAL_REST, Source, Unrouted};
+use crate::source::{EventType, FULL_REST, REFUSAL_REST, Source, Unrouted};
 use crate::verify::EventId;
 
 use super::diagnostic::Diagnostic;
@@ -68,6 +68,7 @@ fn read_one(
             failure_status: proving.failure_status?,
             unrouted: unrouted.unwrap_or(Unrouted::Keep),
             refusals: Seldom::new(REFUSAL_REST),
+            full: Seldom::new(FULL_REST),
         })
     })
 }

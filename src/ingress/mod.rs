@@ -186,8 +186,12 @@ impl Ingress {
         };
         let name = source.map_or(NO_SOURCE, |source| &*source.name);
         self.metrics.requests.with_label_values(&[name, ended.label()]).inc();
-        if let Ended::Unfit(cause) = &ended {
-            tracing::debug!(source = name, %peer, %cause, "a handshake is not answered");
+        match (&ended, source) {
+            (Ended::Unfit(cause), _) => {
+                tracing::debug!(source = name, %peer, %cause, "a handshake is not answered");
+            }
+            (Ended::Full | Ended::Sync(sync::Ended::Full, _), Some(source)) => source.tell_full(),
+            _ => {}
         }
         ended.answer(source.map(|source| &**source))
     }

@@ -44,8 +44,6 @@ impl Writer {
                 self.stored(&mut append, &moved);
                 let effects = append.settled.as_mut().and_then(|settled| settled.effects.take());
                 self.emitted(effects, &moved);
-            } else if receipt == Err(AppendError::Full) {
-                self.tell_full(&append);
             }
             tell(append, receipt);
         }
@@ -96,15 +94,6 @@ impl Writer {
                 self.leases.behind(route);
             }
         }
-    }
-
-    /// Logs that an event was refused, unless one was lately.
-    fn tell_full(&self, append: &Append) {
-        self.full.say(|unsaid| {
-            let (source, targets) = (append.event.source(), append.targets.iter());
-            let routes = targets.map(|target| &*target.route).collect::<Vec<_>>().join(", ");
-            tracing::warn!(%source, routes, unsaid, "a `backlog` is full: an event is refused");
-        });
     }
 
     /// The events that an attempt emitted are durable.

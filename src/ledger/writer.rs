@@ -82,8 +82,6 @@ pub struct Writer {
     unsettled: Vec<Settle>,
     /// What logs that the queue cannot be read.
     pub(super) troubled: Seldom,
-    /// What logs that events are refused since a backlog is full.
-    pub(super) full: Seldom,
     health: Arc<Health>,
 }
 
@@ -131,7 +129,6 @@ pub fn open(
         unordered: Vec::new(),
         unsettled: Vec::new(),
         troubled: Seldom::new(LOG_REST),
-        full: Seldom::new(LOG_REST),
         health: health.clone(),
     };
     writer.space.look();

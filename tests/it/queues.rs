@@ -104,6 +104,8 @@ fn a_removed_route_is_parked_and_comes_back() {
     assert_eq!(yard.route("h")["parked"], 0);
 }
 
+const FULL: &str = "the `backlog` of a route is full: an event is refused";
+
 #[test]
 fn a_full_backlog_refuses_its_own_events_and_no_others() {
     let narrow = "paused = true\nbacklog = { events = 2 }";
@@ -126,8 +128,7 @@ fn a_full_backlog_refuses_its_own_events_and_no_others() {
     yard.post_for("narrow");
     let refused = r#"hookyard_requests_total{result="backlog_full",source="s"}"#;
     yard.reads(refused, 1.0);
-    let told = "a `backlog` is full: an event is refused";
-    wait("it to be told", || yard.log().contains(told).then_some(()));
+    wait("it to be told", || yard.log().contains(FULL).then_some(()));
 }
 
 #[test]
@@ -159,6 +160,7 @@ fn no_attempt_is_made_for_a_sender_who_is_refused_for_another_route() {
         |says: &str| yard.post("/hooks/s", &[("x-for", "sync")], order("log", says).as_bytes());
     assert_eq!(post("the first").status, 200);
     assert_eq!(post("the second").status, 503);
+    wait("it to be told", || yard.log().contains(FULL).then_some(()));
     // What was logged before is seen before this.
     yard.send("probe", &order("log", "the third"));
     wait("the third", || yard.log().contains("the third").then_some(()));
