@@ -43,5 +43,6 @@ fn who_computes_for_long_does_so_on_threads_apart() {
     assert_eq!(attempts(&event)[0]["outcome"], "limit", "{event}");
     let after = used(&yard, "long-");
     assert!(after - before > 20, "{after} {before}");
-    assert!(niceness(&yard, "long-") > niceness(&yard, "handlers-"));
+    // 19 is the nicest that there is.
+    assert_eq!(niceness(&yard, "long-"), (niceness(&yard, "handlers-") + 5).min(19));
 }

@@ -117,3 +117,16 @@ fn the_schema_is_json_and_knows_the_keys() {
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
     assert!(schema["properties"]["routes"]["items"]["properties"]["when"].is_object());
 }
+
+#[test]
+fn the_table_of_a_preset_can_be_pasted_and_filled_in() {
+    let yard = Yard::new("");
+    let shown = yard.hookyard(&["presets", "aws-sns"]).out;
+    let table = shown.split("\n\n").find(|part| part.starts_with("[sources.aws-sns]")).unwrap();
+    assert!(table.contains("# with may name, as `set up` says: certificate, confirm, topic"));
+    let check = |with: &str| Yard::new(&format!("\n{table}\n{with}")).hookyard(&["check"]);
+    let ran = check("");
+    assert!(ran.code == Some(1) && ran.out.contains("with: `topic` is missing"), "{ran:?}");
+    let ran = check("with = { topic = \"arn:aws:sns:eu-west-1:1:orders\", confirm = true }\n");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
